@@ -1,0 +1,7 @@
+"""Gradients of ONNX graphs as ONNX graphs of standard operators."""
+
+from styletransfer.onnxgrad import rules, windows  # noqa: F401  (they fill the table of rules)
+from styletransfer.onnxgrad.builder import GradientError, GraphBuilder
+from styletransfer.onnxgrad.gradient import backward, value_and_gradient, vjp
+
+__all__ = ["GradientError", "GraphBuilder", "backward", "value_and_gradient", "vjp"]

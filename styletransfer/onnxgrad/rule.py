@@ -1,0 +1,155 @@
+"""What a rule is: a function from the cotangents of a node's outputs to those of its inputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from styletransfer.onnxgrad.builder import GradientError, GraphBuilder, attributes, describe
+
+Cotangents = Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node that is being differentiated, as its rule sees it.
+
+    Attributes
+    ----------
+    builder : GraphBuilder
+        The graph that the gradient's nodes are appended to.
+    node : onnx.NodeProto
+        The node.
+    needed : tuple of bool
+        For each input of the node, whether its cotangent is wanted.
+    """
+
+    builder: GraphBuilder
+    node: onnx.NodeProto
+    needed: tuple[bool, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the node's inputs, "" where an optional one is absent."""
+        return tuple(self.node.input)
+
+    @property
+    def output(self) -> str:
+        """Name of the node's first output."""
+        return self.node.output[0]
+
+    def attribute(self, name: str, default: object = None) -> object:
+        """Return the node's attribute, `default` where it is not set."""
+        return attributes(self.node).get(name, default)
+
+    def op(self, op_type: str, *inputs: str, **attributes) -> str:
+        """Append a node to the gradient; see `GraphBuilder.op`."""
+        return self.builder.op(op_type, *inputs, **attributes)
+
+    def constant(self, array: object, hint: str = "constant") -> str:
+        """Add a constant to the gradient; see `GraphBuilder.constant`."""
+        return self.builder.constant(array, hint)
+
+    def integers(self, values: Sequence[int], hint: str = "integers") -> str:
+        """Add an int64 vector: a shape, axes, pads."""
+        return self.constant(np.asarray(values, np.int64), hint)
+
+    def number(self, value: float, hint: str = "number") -> str:
+        """Add a scalar of the node's own dtype."""
+        return self.constant(np.asarray(value, self.builder.dtype(self.output)), hint)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor."""
+        return self.builder.shape(name)
+
+    def value(self, name: str) -> np.ndarray | None:
+        """Return the constant behind a name, None where it is not a constant."""
+        return self.builder.value(name)
+
+    def refuse(self, reason: str) -> GradientError:
+        """Return the error to raise where the rule does not cover the node."""
+        return GradientError(f"The gradient of {describe(self.node)} is not known: {reason}.")
+
+
+Rule = Callable[..., Cotangents]
+RULES: dict[str, Rule] = {}
+
+# The gradient of these is zero wherever it is defined, or their outputs are no real numbers.
+_ORDER = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsInf", "IsNaN"}
+_LOGIC = {"And", "Not", "Or", "Xor"}
+_STEPS = {"ArgMax", "ArgMin", "Ceil", "Floor", "Round", "Sign"}
+_SHAPES = {"ConstantOfShape", "Range", "Shape", "Size"}
+NO_GRADIENT = frozenset(_ORDER | _LOGIC | _STEPS | _SHAPES)
+
+
+def rule(*op_types: str) -> Callable[[Rule], Rule]:
+    """Register a function as the rule of the operators named.
+
+    The function takes the `Site` and one cotangent for each output of the node (names of tensors
+    shaped like the outputs; None for an output without one, of which only nodes of several
+    outputs see any). It returns one cotangent for each input, None where there is none.
+    """
+
+    def register(function: Rule) -> Rule:
+        for op_type in op_types:
+            if op_type in RULES or op_type in NO_GRADIENT:
+                raise ValueError(f"{op_type} has a rule already, or is known to need none.")
+            RULES[op_type] = function
+        return function
+
+    return register
+
+
+def unbroadcast(site: Site, cotangent: str, name: str) -> str:
+    """Sum a cotangent over the axes along which the tensor `name` was broadcast."""
+    shape, wanted = site.shape(cotangent), site.shape(name)
+    if shape == wanted:
+        return cotangent
+    aligned = (1,) * (len(shape) - len(wanted)) + wanted
+    axes = [axis for axis, (n, m) in enumerate(zip(shape, aligned, strict=True)) if n != m]
+    if axes:
+        cotangent = site.op("ReduceSum", cotangent, site.integers(axes, "axes"), keepdims=1)
+    return reshape(site, cotangent, wanted)
+
+
+def reshape(site: Site, name: str, shape: Sequence[int]) -> str:
+    """Give a tensor another shape; nothing is emitted where it has that shape."""
+    if site.shape(name) == tuple(shape):
+        return name
+    return site.op("Reshape", name, site.integers(shape, "shape"))
+
+
+def transpose(site: Site, name: str, order: Sequence[int]) -> str:
+    """Transpose a tensor; one that is itself a transpose is undone instead of done again."""
+    producer = site.builder.producer(name)
+    if producer is not None and producer.op_type == "Transpose":
+        first = attributes(producer).get("perm", range(len(order))[::-1])
+        if [first[i] for i in order] == list(range(len(order))):
+            return producer.input[0]
+    return site.op("Transpose", name, perm=list(order))
+
+
+def fit(site: Site, name: str, axes: Sequence[int], starts: Sequence[int], shape: Sequence[int]):
+    """Cut from a tensor, padded with zeros all around, the box of `shape` beginning at `starts`.
+
+    Parameters
+    ----------
+    axes, starts : sequence of int
+        Where the box begins on each of these axes, negative before the tensor; elsewhere at 0.
+    shape : sequence of int
+        Shape of the whole result.
+    """
+    begin = dict(zip(axes, starts, strict=True))
+    now = site.shape(name)
+    first = [max(begin.get(axis, 0), 0) for axis in range(len(now))]
+    last = [min(begin.get(axis, 0) + n, now[axis]) for axis, n in enumerate(shape)]
+    cut = [axis for axis, n in enumerate(now) if (first[axis], last[axis]) != (0, n)]
+    if cut:
+        bounds = ([first[a] for a in cut], [last[a] for a in cut], cut)
+        name = site.op("Slice", name, *(site.integers(b, "bounds") for b in bounds))
+    before = [max(-begin.get(axis, 0), 0) for axis in range(len(now))]
+    after = [n - b - m for n, b, m in zip(shape, before, site.shape(name), strict=True)]
+    if any(before) or any(after):
+        name = site.op("Pad", name, site.integers([*before, *after], "pads"))
+    return name
