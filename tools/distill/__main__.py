@@ -1,0 +1,39 @@
+"""Distil a GoogLeNet from VGG-19. See README.md."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from . import data, train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--folder", type=Path, default=Path("distill-work"), help="pictures and checkpoints"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare", help="download, unpack and decode the pictures")
+    training = commands.add_parser(
+        "train", help="train, or go on from the checkpoint in the folder"
+    )
+    training.add_argument("--teacher", type=Path, required=True, help="the project's vgg19.onnx")
+    training.add_argument(
+        "--minutes", type=float, default=train.Settings.minutes, help="wall-clock budget"
+    )
+    training.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.command == "prepare":
+        data.prepare(data.download(arguments.folder), arguments.folder)
+    else:
+        teacher = train.load_teacher(arguments.teacher, torch.bfloat16, arguments.device)
+        settings = train.Settings(minutes=arguments.minutes)
+        train.Trainer(teacher, arguments.folder, settings, arguments.device).run()
+
+
+if __name__ == "__main__":
+    main()

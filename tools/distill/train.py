@@ -1,0 +1,333 @@
+"""Train the student on the teacher's maps, with a store of taught crops, checkpoints and resume."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from .data import Pictures
+from .model import PAIRS, SHIFT, SIDE, STYLE_LAYERS, VGG19, Heads, Student, Teacher
+
+MEAN = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(1, 3, 1, 1)  # BGR
+KERNEL_CELLS = 512  # cells that are compared with one another, a step and style layer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyperparameters; the learning rate follows a cosine over the wall-clock budget."""
+
+    minutes: float = 110
+    batch: int = 16
+    reuse: float = 3  # how often a taught crop is used before it is replaced
+    capacity: int = 4000  # crops in the store
+    learning_rate: float = 2e-3
+    weight_decay: float = 2e-2
+    warm_up: int = 200  # steps
+    average: float = 0.999  # decay of the moving average of the weights
+    kernel_weight: float = 1.0
+    seed: int = 0
+
+
+def load_teacher(path: Path, dtype: torch.dtype, device: str) -> Teacher:
+    """Read VGG-19 from the project's ONNX file: initializers `<layer>/weight`, `<layer>/bias`."""
+    values = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    weights = {
+        name: tuple(
+            torch.from_numpy(numpy_helper.to_array(values[f"{name}/{part}"]).astype(np.float32))
+            for part in ("weight", "bias")
+        )
+        for name in VGG19
+    }
+    teacher = Teacher(weights).eval().requires_grad_(False)
+    return teacher.to(device, dtype, memory_format=torch.channels_last)
+
+
+def network_input(crops: Tensor) -> Tensor:
+    """Turn (N, H, W, 3) uint8 RGB crops into the networks' input, BGR minus mean."""
+    data = crops.flip(-1).permute(0, 3, 1, 2).float() - MEAN.to(crops.device)
+    return data.contiguous(memory_format=torch.channels_last)
+
+
+class Lesson:
+    """Crops and what the teacher says of them, standardised a channel; on disk, memory-mapped.
+
+    Running the teacher costs more than a step of the student, so each crop is used a few times
+    before a new one takes its place.
+    """
+
+    def __init__(
+        self, teacher: Teacher, pictures: Pictures, folder: Path, name: str, capacity: int
+    ) -> None:
+        self._teacher = teacher
+        self._pictures = pictures
+        self.capacity = capacity
+        sizes = [pair.channels * (pair.last - pair.first) ** 2 for pair in PAIRS]
+        self._edges = np.cumsum([0, *sizes])
+        self.crops = np.memmap(
+            folder / f"{name}.crops", np.uint8, "w+", shape=(capacity, SIDE, SIDE, 3)
+        )
+        self.maps = np.memmap(
+            folder / f"{name}.maps", np.float16, "w+", shape=(capacity, self._edges[-1])
+        )
+        self.filled = self._next = 0
+        self.scales: list[
+            tuple[Tensor, Tensor]
+        ] = []  # mean and standard deviation a channel, a pair
+
+    def _teach(self, count: int, plain: bool) -> tuple[np.ndarray, list[Tensor]]:
+        large = [
+            np.rint(self._pictures.crop(SIDE + SHIFT, plain)).astype(np.uint8) for _ in range(count)
+        ]
+        crops = np.stack(large)
+        weight = next(self._teacher.parameters())
+        with torch.inference_mode():
+            data = network_input(torch.from_numpy(crops[:, SHIFT:, SHIFT:]).to(weight.device))
+            features = self._teacher(data.to(weight.dtype))
+            maps = [pair.teacher_cells(features).float().cpu() for pair in PAIRS]
+        return crops[:, :SIDE, :SIDE], [m.contiguous() for m in maps]
+
+    def measure(self, count: int = 256, batch: int = 16) -> None:
+        """Find the mean and standard deviation of the teacher's channels over `count` crops."""
+        first = [torch.zeros(pair.channels, dtype=torch.float64) for pair in PAIRS]
+        second = [torch.zeros(pair.channels, dtype=torch.float64) for pair in PAIRS]
+        for _ in range(count // batch):
+            for number, values in enumerate(self._teach(batch, plain=False)[1]):
+                first[number] += values.double().mean((0, 2, 3)) * batch / count
+                second[number] += values.double().square().mean((0, 2, 3)) * batch / count
+        for mean, square in zip(first, second, strict=True):
+            deviation = (square - mean.square()).clamp_min(0).sqrt()
+            deviation = deviation.clamp_min(
+                0.02 * deviation.mean()
+            )  # some channels hardly ever fire
+            self.scales.append((mean.float(), deviation.float()))
+
+    def add(self, count: int, plain: bool = False) -> None:
+        """Put `count` new crops in the store, over the oldest where it is full."""
+        crops, maps = self._teach(count, plain)
+        places = (self._next + np.arange(count)) % self.capacity
+        self.crops[places] = crops
+        for number, (values, (mean, deviation)) in enumerate(zip(maps, self.scales, strict=True)):
+            values = (values - mean.view(-1, 1, 1)) / deviation.view(-1, 1, 1)
+            start, stop = self._edges[number : number + 2]
+            self.maps[places, start:stop] = values.flatten(1).numpy().astype(np.float16)
+        self._next = (self._next + count) % self.capacity
+        self.filled = min(self.filled + count, self.capacity)
+
+    def take(self, places: np.ndarray, device: str) -> tuple[Tensor, list[Tensor]]:
+        """Return the networks' input and the standardised maps of the crops at these places."""
+        rows = torch.from_numpy(self.maps[places]).to(device).float()
+        maps = []
+        for number, pair in enumerate(PAIRS):
+            start, stop = self._edges[number : number + 2]
+            side = pair.last - pair.first
+            maps.append(rows[:, start:stop].view(-1, pair.channels, side, side))
+        return network_input(torch.from_numpy(self.crops[places]).to(device)), maps
+
+
+def head_losses(
+    heads: nn.ModuleDict,
+    features: Mapping[str, Tensor],
+    maps: list[Tensor],
+    scales: list[tuple[Tensor, Tensor]],
+) -> list[Tensor]:
+    """Squared error of each head's prediction: half with channels alike, half by their variance."""
+    losses = []
+    for number, (pair, target, (_, deviation)) in enumerate(zip(PAIRS, maps, scales, strict=True)):
+        predicted = heads[str(number)](pair.student_cells(features[pair.student])).float()
+        variance = deviation.square()
+        weight = 0.5 + 0.5 * variance / variance.mean()
+        losses.append(((predicted - target).square().mean((0, 2, 3)) * weight).mean())
+    return losses
+
+
+def kernel_losses(
+    features: Mapping[str, Tensor], maps: list[Tensor], scales: list[tuple[Tensor, Tensor]]
+) -> list[Tensor]:
+    """How far the student's inner products of cells are from the teacher's, by style layer.
+
+    The distance of two Gram matrices is a sum of squared inner products of cells, so where these
+    are proportional, the style losses are. One minus the cosine between the two kernel matrices,
+    plus the same of the centred matrices (centred kernel alignment).
+    """
+    losses = []
+    for layer in STYLE_LAYERS:
+        numbers = [number for number, pair in enumerate(PAIRS) if pair.student == layer]
+        pair = PAIRS[numbers[0]]
+        own = _cells(pair.student_cells(features[layer]).float())
+        chosen = torch.randperm(len(own), device=own.device)[:KERNEL_CELLS]
+        own, taught = own[chosen], 0
+        for number in numbers:
+            mean, deviation = scales[number]
+            raw = _cells(maps[number])[chosen] * deviation + mean
+            taught = taught + raw @ raw.T / raw.square().sum(1).mean()
+        kernel = own @ own.T
+        losses.append(2 - _cosine(kernel, taught) - _cosine(_centred(kernel), _centred(taught)))
+    return losses
+
+
+def _cells(features: Tensor) -> Tensor:
+    return features.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _centred(kernel: Tensor) -> Tensor:
+    return kernel - kernel.mean(0, keepdim=True) - kernel.mean(1, keepdim=True) + kernel.mean()
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum() / (a.norm() * b.norm() + 1e-12)
+
+
+def explained(
+    student: Student, heads: nn.ModuleDict, lesson: Lesson, device: str
+) -> dict[str, float]:
+    """Return the share of the teacher's variance that each head explains, and the kernel losses."""
+    error = torch.zeros(len(PAIRS))
+    total = torch.zeros(len(PAIRS))
+    kernels = torch.zeros(len(STYLE_LAYERS))
+    student.eval()
+    batches = np.array_split(np.arange(lesson.filled), max(1, lesson.filled // 16))
+    scales = [(mean.to(device), deviation.to(device)) for mean, deviation in lesson.scales]
+    with torch.inference_mode():
+        for places in batches:
+            data, maps = lesson.take(places, device)
+            with torch.autocast(device, torch.bfloat16):
+                features = student(data)
+            for number, pair in enumerate(PAIRS):
+                cells = pair.student_cells(features[pair.student]).float()
+                residual = heads[str(number)](cells) - maps[number]
+                error[number] += residual.square().sum().cpu()
+                total[number] += maps[number].square().sum().cpu()
+            kernels += torch.stack(kernel_losses(features, maps, scales)).cpu() / len(batches)
+    student.train()
+    figures = {
+        pair.name: round(float(1 - e / t), 4)
+        for pair, e, t in zip(PAIRS, error, total, strict=True)
+    }
+    return figures | {
+        f"kernel {layer}": round(float(v), 4)
+        for layer, v in zip(STYLE_LAYERS, kernels, strict=True)
+    }
+
+
+class Trainer:
+    """All that a checkpoint holds, and the loop."""
+
+    def __init__(self, teacher: Teacher, folder: Path, settings: Settings, device: str) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings, self.folder, self.device = settings, folder, device
+        self.student = Student().to(device, memory_format=torch.channels_last)
+        self.heads = Heads(self.student.cpu()).to(device, memory_format=torch.channels_last)
+        self.student.to(device)
+        self.average = Student().to(device)
+        self.average_heads = Heads(self.average.cpu()).to(device)
+        self.average.to(device).load_state_dict(self.student.state_dict())
+        self.average_heads.load_state_dict(self.heads.state_dict())
+        parameters = [*self.student.parameters(), *self.heads.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.step, self.taught, self.started = 0, 0, time.time()
+        scales = self._resume()
+        seed = settings.seed + self.step  # a resumed run sees new crops
+        self.choice = np.random.default_rng(seed)
+        self.lesson = Lesson(
+            teacher, Pictures(folder, False, seed), folder, "lesson", settings.capacity
+        )
+        self.exam = Lesson(teacher, Pictures(folder, True, 1), folder, "exam", 192)
+        if scales:
+            self.lesson.scales = scales
+        else:
+            self.lesson.measure()
+        self.exam.scales = self.lesson.scales
+        for _ in range(self.exam.capacity // 16):
+            self.exam.add(16, plain=True)
+
+    def _resume(self) -> list[tuple[Tensor, Tensor]] | None:
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return None
+        state = torch.load(path, weights_only=True)
+        for name in ("student", "heads", "average", "average_heads", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.taught, self.started = state["step"], state["taught"], state["started"]
+        return state["scales"]
+
+    def save(self) -> None:
+        names = ("student", "heads", "average", "average_heads", "optimizer")
+        state = {name: getattr(self, name).state_dict() for name in names}
+        state |= {"step": self.step, "taught": self.taught, "started": self.started}
+        torch.save(state | {"scales": self.lesson.scales}, self.folder / "checkpoint.new")
+        os.replace(self.folder / "checkpoint.new", self.folder / "checkpoint.pt")
+
+    def progress(self) -> float:
+        return (time.time() - self.started) / (60 * self.settings.minutes)
+
+    def _advance(self) -> dict[str, float]:
+        settings = self.settings
+        rate = settings.learning_rate * min(1, (self.step + 1) / settings.warm_up)
+        rate *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.progress()))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        while self.taught < self.step * settings.batch / settings.reuse or self.lesson.filled < 256:
+            self.lesson.add(16)
+            self.taught += 16
+        places = self.choice.choice(self.lesson.filled, settings.batch, replace=False)
+        data, maps = self.lesson.take(places, self.device)
+        scales = [(mean.to(self.device), dev.to(self.device)) for mean, dev in self.lesson.scales]
+        with torch.autocast(self.device, torch.bfloat16):
+            features = self.student(data)
+            errors = head_losses(self.heads, features, maps, scales)
+        kernels = kernel_losses(features, maps, scales)
+        loss = sum(errors) + settings.kernel_weight * sum(kernels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 5.0)
+        self.optimizer.step()
+        self.step += 1
+        self._update_average()
+        return {
+            "error": float(sum(errors).detach()),
+            "kernel": float(sum(kernels).detach()),
+            "rate": rate,
+        }
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        for mean, live in ((self.average, self.student), (self.average_heads, self.heads)):
+            pairs = zip(mean.state_dict().values(), live.state_dict().values(), strict=True)
+            floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+
+    def run(self, report_minutes: float = 3) -> None:
+        """Train until the budget is spent; every few minutes evaluate, write log.jsonl and save."""
+        due = time.time() + 60
+        sums: dict[str, float] = {}
+        count = 0
+        while self.progress() < 1:
+            for key, value in self._advance().items():
+                sums[key] = sums.get(key, 0) + value
+            count += 1
+            if time.time() > due:
+                means = {key: round(value / count, 5) for key, value in sums.items()}
+                self.report(means)
+                sums, count, due = {}, 0, time.time() + 60 * report_minutes
+        self.report({})
+
+    def report(self, means: dict[str, float]) -> None:
+        figures = explained(self.average, self.average_heads, self.exam, self.device)
+        minutes = round((time.time() - self.started) / 60, 2)
+        line = {"minutes": minutes, "step": self.step, "taught": self.taught, **means, **figures}
+        with open(self.folder / "log.jsonl", "a") as log:
+            log.write(json.dumps(line) + "\n")
+        print(json.dumps(line), flush=True)
+        self.save()
