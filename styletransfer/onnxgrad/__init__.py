@@ -1,6 +1,6 @@
 """Gradients of ONNX graphs as ONNX graphs of standard operators."""
 
-from styletransfer.onnxgrad import rules, windows  # noqa: F401  (they fill the table of rules)
+from styletransfer.onnxgrad import rules  # noqa: F401  (fills the table of rules)
 from styletransfer.onnxgrad.builder import GradientError, GraphBuilder
 from styletransfer.onnxgrad.gradient import backward, value_and_gradient, vjp
 

@@ -44,8 +44,14 @@ class Site:
         return attributes(self.node).get(name, default)
 
     def op(self, op_type: str, *inputs: str, **attributes) -> str:
-        """Append a node to the gradient; see `GraphBuilder.op`."""
+        """Append a node to the gradient, of an operator in EMITTED; see `GraphBuilder.op`."""
+        _check_emitted(op_type)
         return self.builder.op(op_type, *inputs, **attributes)
+
+    def ops(self, op_type: str, *inputs: str, outputs: int, **attributes) -> tuple[str, ...]:
+        """Append a node of several outputs, of an operator in EMITTED; see `GraphBuilder.ops`."""
+        _check_emitted(op_type)
+        return self.builder.ops(op_type, *inputs, outputs=outputs, **attributes)
 
     def constant(self, array: object, hint: str = "constant") -> str:
         """Add a constant to the gradient; see `GraphBuilder.constant`."""
@@ -83,6 +89,19 @@ _SHAPES = {"ConstantOfShape", "Range", "Shape", "Size"}
 NO_GRADIENT = frozenset(_ORDER | _LOGIC | _STEPS | _SHAPES)
 
 
+# All that a gradient consists of, so that one can know what a provider or a rewrite has to cover.
+_POINTWISE = {"Add", "Div", "HardSigmoid", "Log", "Mul", "Neg", "Pow", "Sign", "Sqrt", "Sub"}
+_CHOICES = {"Equal", "Greater", "Where"}
+_SUMS = {"AveragePool", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "ReduceSum"}
+_MOVES = {"Concat", "Expand", "Pad", "Reshape", "Resize", "ScatterElements", "Slice", "Split"}
+EMITTED = frozenset(_POINTWISE | _CHOICES | _SUMS | _MOVES | {"Transpose"})
+
+
+def _check_emitted(op_type: str) -> None:
+    if op_type not in EMITTED:
+        raise ValueError(f"A rule emits {op_type}, which is not in EMITTED; add it if it is meant.")
+
+
 def rule(*op_types: str) -> Callable[[Rule], Rule]:
     """Register a function as the rule of the operators named.
 
@@ -99,6 +118,21 @@ def rule(*op_types: str) -> Callable[[Rule], Rule]:
         return function
 
     return register
+
+
+def only_data(site: Site, cotangent: str) -> Cotangents:
+    """Give the first input a cotangent; the others are parameters of the operator."""
+    if any(site.needed[1:]):
+        raise site.refuse("only the gradient for its first input is supported")
+    return [cotangent] + [None] * (len(site.inputs) - 1)
+
+
+def broadcast(site: Site, *makers: Callable[[], str | None]) -> Cotangents:
+    """Make the cotangents that are needed, each summed to the shape of its input."""
+    return [
+        unbroadcast(site, make(), name) if needed else None
+        for name, needed, make in zip(site.inputs, site.needed, makers, strict=True)
+    ]
 
 
 def unbroadcast(site: Site, cotangent: str, name: str) -> str:
@@ -130,7 +164,9 @@ def transpose(site: Site, name: str, order: Sequence[int]) -> str:
     return site.op("Transpose", name, perm=list(order))
 
 
-def fit(site: Site, name: str, axes: Sequence[int], starts: Sequence[int], shape: Sequence[int]):
+def fit(
+    site: Site, name: str, axes: Sequence[int], starts: Sequence[int], shape: Sequence[int]
+) -> str:
     """Cut from a tensor, padded with zeros all around, the box of `shape` beginning at `starts`.
 
     Parameters

@@ -1,111 +1,23 @@
-"""The gradients of operators that work element by element, move elements, or multiply matrices.
+"""The gradients of operators that sum over axes, multiply matrices, or move elements.
 
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
+
+from math import prod
 
 import numpy as np
 
 from styletransfer.onnxgrad.rule import (
     Cotangents,
     Site,
+    broadcast,
     fit,
+    only_data,
     reshape,
     rule,
     transpose,
     unbroadcast,
 )
-
-# --- element by element, one input ---------------------------------------------------------------
-
-
-@rule("Identity")
-def identity(site: Site, dy: str) -> Cotangents:
-    """dx = dy."""
-    return [dy]
-
-
-@rule("Neg")
-def neg(site: Site, dy: str) -> Cotangents:
-    """dx = −dy."""
-    return [site.op("Neg", dy)]
-
-
-@rule("Relu")
-def relu(site: Site, dy: str) -> Cotangents:
-    """dx = dy · [y > 0].
-
-    The step is a HardSigmoid, min(1, huge · y): three times as fast on the CPU as Greater and
-    Where, and exact for every y that is not denormal.
-    """
-    huge = min(float(np.finfo(dtype).max) for dtype in (site.builder.dtype(dy), np.float32))
-    step = site.op("HardSigmoid", site.output, alpha=huge, beta=0.0)
-    return [site.op("Mul", dy, step)]
-
-
-@rule("Abs")
-def absolute(site: Site, dy: str) -> Cotangents:
-    """dx = dy · sign(x)."""
-    return [site.op("Mul", dy, site.op("Sign", site.inputs[0]))]
-
-
-@rule("Sqrt")
-def sqrt(site: Site, dy: str) -> Cotangents:
-    """dx = ½ dy / y."""
-    return [site.op("Div", site.op("Mul", dy, site.number(0.5)), site.output)]
-
-
-@rule("Exp")
-def exp(site: Site, dy: str) -> Cotangents:
-    """dx = dy · y."""
-    return [site.op("Mul", dy, site.output)]
-
-
-@rule("Log")
-def log(site: Site, dy: str) -> Cotangents:
-    """dx = dy / x."""
-    return [site.op("Div", dy, site.inputs[0])]
-
-
-# --- element by element, with broadcasting -------------------------------------------------------
-
-
-def _broadcast(site: Site, *makers) -> Cotangents:
-    """Make the cotangents that are needed, each summed to the shape of its input."""
-    return [
-        unbroadcast(site, make(), name) if needed else None
-        for name, needed, make in zip(site.inputs, site.needed, makers, strict=True)
-    ]
-
-
-@rule("Add", "Sum")
-def add(site: Site, dy: str) -> Cotangents:
-    """dxᵢ = dy."""
-    return _broadcast(site, *[lambda: dy] * len(site.inputs))
-
-
-@rule("Sub")
-def sub(site: Site, dy: str) -> Cotangents:
-    """da = dy, db = −dy."""
-    return _broadcast(site, lambda: dy, lambda: site.op("Neg", dy))
-
-
-@rule("Mul")
-def mul(site: Site, dy: str) -> Cotangents:
-    """da = dy · b, db = dy · a."""
-    a, b = site.inputs
-    return _broadcast(site, lambda: site.op("Mul", dy, b), lambda: site.op("Mul", dy, a))
-
-
-@rule("Div")
-def div(site: Site, dy: str) -> Cotangents:
-    """da = dy / b, db = −dy · y / b."""
-    b = site.inputs[1]
-
-    def divisor() -> str:
-        return site.op("Neg", site.op("Div", site.op("Mul", dy, site.output), b))
-
-    return _broadcast(site, lambda: site.op("Div", dy, b), divisor)
-
 
 # --- sums ----------------------------------------------------------------------------------------
 
@@ -115,19 +27,21 @@ def _with_reduced_axes(site: Site, dy: str) -> str:
     shape = site.shape(site.inputs[0])
     axes = range(len(shape))
     if len(site.inputs) > 1 and site.inputs[1]:
-        given = site.value(site.inputs[1])
-        if given is None:
-            raise site.refuse("its axes are not constant")
-        if given.size or site.attribute("noop_with_empty_axes", 0):
-            axes = [int(axis) % len(shape) for axis in given]
+        (given,) = _constants(site, site.inputs[1])
+        if given or site.attribute("noop_with_empty_axes", 0):
+            axes = [axis % len(shape) for axis in given]
     elif site.attribute("noop_with_empty_axes", 0):
         axes = []
     return reshape(site, dy, [1 if axis in axes else n for axis, n in enumerate(shape)])
 
 
-def _only_data(site: Site, cotangent: str) -> Cotangents:
-    """Give the first input a cotangent and the others, which are parameters, none."""
-    return [cotangent] + [None] * (len(site.inputs) - 1)
+def _constants(site: Site, *names: str) -> list[list[int]]:
+    """Return the integers behind inputs that must be constant."""
+    values = [site.value(name) for name in names]
+    for name, value in zip(names, values, strict=True):
+        if value is None:
+            raise site.refuse(f"its input {name!r} is not constant")
+    return [value.ravel().tolist() for value in values]
 
 
 def _expand(site: Site, name: str, shape: tuple[int, ...]) -> str:
@@ -140,14 +54,31 @@ def _expand(site: Site, name: str, shape: tuple[int, ...]) -> str:
 def reduce_sum(site: Site, dy: str) -> Cotangents:
     """dx = dy, repeated along the axes summed over."""
     dy = _with_reduced_axes(site, dy)
-    return _only_data(site, _expand(site, dy, site.shape(site.inputs[0])))
+    return only_data(site, _expand(site, dy, site.shape(site.inputs[0])))
+
+
+@rule("ReduceMean")
+def reduce_mean(site: Site, dy: str) -> Cotangents:
+    """dx = dy / count, repeated along the axes averaged over."""
+    x = site.shape(site.inputs[0])
+    share = site.number(prod(site.shape(dy)) / prod(x), "share")
+    mean = site.op("Mul", _with_reduced_axes(site, dy), share)
+    return only_data(site, _expand(site, mean, x))
 
 
 @rule("ReduceSumSquare")
 def reduce_sum_square(site: Site, dy: str) -> Cotangents:
     """dx = 2 dy · x."""
     twice = site.op("Mul", _with_reduced_axes(site, dy), site.number(2))
-    return _only_data(site, site.op("Mul", site.inputs[0], twice))
+    return only_data(site, site.op("Mul", site.inputs[0], twice))
+
+
+@rule("Softmax")
+def softmax(site: Site, dy: str) -> Cotangents:
+    """dx = y · (dy − Σ dy · y), the sum along the axis."""
+    axis = site.integers([site.attribute("axis", -1)], "axes")
+    mean = site.op("ReduceSum", site.op("Mul", dy, site.output), axis, keepdims=1)
+    return [site.op("Mul", site.output, site.op("Sub", dy, mean))]
 
 
 # --- matrices ------------------------------------------------------------------------------------
@@ -164,7 +95,7 @@ def matmul(site: Site, dy: str) -> Cotangents:
     a, b = site.inputs
     if min(len(site.shape(a)), len(site.shape(b))) < 2:
         raise site.refuse("an operand is a vector; reshape it to a matrix")
-    return _broadcast(
+    return broadcast(
         site,
         lambda: site.op("MatMul", dy, _swapped(site, b)),
         lambda: site.op("MatMul", _swapped(site, a), dy),
@@ -208,7 +139,7 @@ def gemm(site: Site, dy: str) -> Cotangents:
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def rearrange(site: Site, dy: str) -> Cotangents:
     """dx = dy in the shape of x."""
-    return _only_data(site, reshape(site, dy, site.shape(site.inputs[0])))
+    return only_data(site, reshape(site, dy, site.shape(site.inputs[0])))
 
 
 @rule("Transpose")
@@ -225,12 +156,60 @@ def concat(site: Site, dy: str) -> Cotangents:
     axis = site.attribute("axis") % len(site.shape(dy))
     sizes = [site.shape(name)[axis] for name in site.inputs]
     if all(site.needed) and len(sizes) > 1:
-        parts = site.builder.ops(
-            "Split", dy, site.integers(sizes, "split"), outputs=len(sizes), axis=axis
-        )
+        parts = site.ops("Split", dy, site.integers(sizes, "split"), outputs=len(sizes), axis=axis)
         return list(parts)
     starts = np.cumsum([0, *sizes])
     return [
         fit(site, dy, [axis], [int(start)], site.shape(name)) if needed else None
         for name, start, needed in zip(site.inputs, starts, site.needed, strict=False)
     ]
+
+
+@rule("Split")
+def split(site: Site, *parts: str | None) -> Cotangents:
+    """dx = the dyᵢ one after another, zeros for those that are absent."""
+    axis = site.attribute("axis", 0)
+    filled = [
+        part or _expand(site, site.number(0), site.shape(name))
+        for part, name in zip(parts, site.node.output, strict=True)
+    ]
+    return only_data(site, site.op("Concat", *filled, axis=axis))
+
+
+@rule("Slice")
+def slice_rule(site: Site, dy: str) -> Cotangents:
+    """dx = dy where it was taken from, zeros around."""
+    shape = site.shape(site.inputs[0])
+    _, starts, _, *rest = site.inputs
+    (starts,) = _constants(site, starts)
+    (axes,) = _constants(site, rest[0]) if rest and rest[0] else [range(len(starts))]
+    (steps,) = _constants(site, rest[1]) if rest[1:] else [[1] * len(starts)]
+    if set(steps) - {1}:
+        raise site.refuse(f"it takes steps of {steps}; only steps of 1 are supported")
+    axes = [axis % len(shape) for axis in axes]
+    starts = [
+        min(max(start + shape[axis] * (start < 0), 0), shape[axis])
+        for start, axis in zip(starts, axes, strict=True)
+    ]
+    return only_data(site, fit(site, dy, axes, [-start for start in starts], shape))
+
+
+@rule("Pad")
+def pad(site: Site, dy: str) -> Cotangents:
+    """dx = dy without the margins; zeros where x was cropped."""
+    shape = site.shape(site.inputs[0])
+    mode = site.attribute("mode", "constant")
+    if mode != "constant":
+        raise site.refuse(f"its mode is {mode}; only constant padding is supported")
+    (pads,) = _constants(site, site.inputs[1])
+    axes = range(len(shape))
+    if len(site.inputs) > 3 and site.inputs[3]:
+        (axes,) = _constants(site, site.inputs[3])
+    axes = [axis % len(shape) for axis in axes]
+    return only_data(site, fit(site, dy, axes, pads[: len(axes)], shape))
+
+
+@rule("Expand")
+def expand(site: Site, dy: str) -> Cotangents:
+    """dx = dy summed over the axes along which x was repeated."""
+    return only_data(site, unbroadcast(site, dy, site.inputs[0]))

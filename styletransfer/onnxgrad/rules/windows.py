@@ -3,12 +3,13 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
-from styletransfer.onnxgrad.rule import Cotangents, Site, fit, reshape, rule
+from styletransfer.onnxgrad.rule import Cotangents, Site, fit, only_data, reshape, rule
 
 # To an image of this many channels a ConvTranspose is faster than a Conv of flipped weights: the
 # runtime's blocked layout has no use for so few outputs.
@@ -17,37 +18,44 @@ FEW_CHANNELS = 4
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of a sliding window, one entry an axis."""
+    """The geometry of a sliding window: int64 vectors, one entry an axis."""
 
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
+    kernel: np.ndarray
+    strides: np.ndarray
+    dilations: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
 
     @property
-    def extent(self) -> tuple[int, ...]:
+    def extent(self) -> np.ndarray:
         """How far a window reaches, gaps included."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
+        return self.dilations * (self.kernel - 1) + 1
 
     @property
-    def pads(self) -> list[int]:
-        """As ONNX has them."""
-        return [*self.before, *self.after]
+    def attributes(self) -> dict[str, list[int]]:
+        """The window as ONNX has it; steps of 1 are its default."""
+        steps = {"strides": self.strides, "dilations": self.dilations}
+        return {
+            "kernel_shape": self.kernel.tolist(),
+            "pads": [*self.before.tolist(), *self.after.tolist()],
+            **{name: step.tolist() for name, step in steps.items() if np.any(step != 1)},
+        }
 
 
-def _window(site: Site, kernel: tuple[int, ...]) -> Window:
+def _window(site: Site, kernel: Sequence[int]) -> Window:
     rank = len(kernel)
     if site.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise site.refuse(f"auto_pad is {site.attribute('auto_pad')}; give the pads in numbers")
     pads = site.attribute("pads", [0] * 2 * rank)
-    return Window(
-        tuple(kernel),
-        tuple(site.attribute("strides", [1] * rank)),
-        tuple(site.attribute("dilations", [1] * rank)),
-        tuple(pads[:rank]),
-        tuple(pads[rank:]),
-    )
+    strides = site.attribute("strides", [1] * rank)
+    dilations = site.attribute("dilations", [1] * rank)
+    return Window(*map(np.array, (kernel, strides, dilations, pads[:rank], pads[rank:])))
+
+
+def _mirrored(window: Window) -> Window:
+    """The window of the gradient of one that moves by single steps."""
+    before, after = window.extent - 1 - window.before, window.extent - 1 - window.after
+    return replace(window, before=before, after=after)
 
 
 # --- convolution ---------------------------------------------------------------------------------
@@ -55,69 +63,54 @@ def _window(site: Site, kernel: tuple[int, ...]) -> Window:
 
 @rule("Conv")
 def conv(site: Site, dy: str) -> Cotangents:
-    """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy.
-
-    With stride 1 and constant weights dx is a Conv whose weights are made here, once; otherwise
-    a ConvTranspose with the weights as they are.
-    """
+    """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy."""
     x, w = site.inputs[:2]
     window = _window(site, site.shape(w)[2:])
-    given = [None] * len(site.inputs)
-    if site.needed[0]:
-        given[0] = _conv_input(site, dy, window)
-    if site.needed[1]:
-        given[1] = _conv_weight(site, x, dy, window, site.shape(w))
-    if len(given) > 2 and site.needed[2]:
-        axes = [axis for axis in range(len(site.shape(dy))) if axis != 1]
-        given[2] = site.op("ReduceSum", dy, site.integers(axes, "axes"), keepdims=0)
-    return given
+    return [
+        _conv_input(site, dy, window) if site.needed[0] else None,
+        _conv_weight(site, x, dy, window) if site.needed[1] else None,
+        *(_conv_bias(site, dy) if needed else None for needed in site.needed[2:]),
+    ]
+
+
+@rule("ConvTranspose")
+def conv_transpose(site: Site, dy: str) -> Cotangents:
+    """dx = dy correlated with the weights as they are, dW = dy correlated with x."""
+    x, w = site.inputs[:2]
+    if site.attribute("output_shape") is not None:
+        raise site.refuse("it has an output_shape; give pads and output_padding in numbers")
+    window = _window(site, site.shape(w)[2:])
+    group = site.attribute("group", 1)
+    return [
+        site.op("Conv", dy, w, group=group, **window.attributes) if site.needed[0] else None,
+        _conv_weight(site, dy, x, window) if site.needed[1] else None,
+        *(_conv_bias(site, dy) if needed else None for needed in site.needed[2:]),
+    ]
 
 
 def _conv_input(site: Site, dy: str, window: Window) -> str:
+    """With stride 1 and constant weights a Conv whose weights are made here, once.
+
+    The runtime has its fastest kernels for that. In general a ConvTranspose with the same weights.
+    """
     x, w = site.inputs[:2]
+    size = site.shape(x)
     group = site.attribute("group", 1)
-    before = [e - 1 - p for e, p in zip(window.extent, window.before, strict=True)]
-    after = [e - 1 - p for e, p in zip(window.extent, window.after, strict=True)]
     weight = site.value(w)
-    if (
-        weight is not None
-        and set(window.strides) == {1}
-        and site.shape(x)[1] > FEW_CHANNELS
-        and min(before + after) >= 0
-    ):
+    back = _mirrored(window)
+    steps = np.any(window.strides != 1) or np.any(back.before < 0) or np.any(back.after < 0)
+    if weight is not None and size[1] > FEW_CHANNELS and not steps:
         flipped = site.constant(_flipped(weight, group), "weight")
-        return site.op(
-            "Conv",
-            dy,
-            flipped,
-            kernel_shape=list(window.kernel),
-            pads=before + after,
-            dilations=list(window.dilations),
-            group=group,
-        )
-    reached = [
-        (n - 1) * s + e - p - q
-        for n, s, e, p, q in zip(
-            site.shape(dy)[2:],
-            window.strides,
-            window.extent,
-            window.before,
-            window.after,
-            strict=True,
-        )
-    ]
-    rest = [n - r for n, r in zip(site.shape(x)[2:], reached, strict=True)]
-    return site.op(
-        "ConvTranspose",
-        dy,
-        w,
-        kernel_shape=list(window.kernel),
-        strides=list(window.strides),
-        pads=window.pads,
-        dilations=list(window.dilations),
-        output_padding=rest,
-        group=group,
-    )
+        return site.op("Conv", dy, flipped, group=group, **back.attributes)
+    outputs = np.array(site.shape(dy)[2:])
+    reached = (outputs - 1) * window.strides + window.extent - window.before - window.after
+    rest = (np.array(size[2:]) - reached).tolist()
+    return site.op("ConvTranspose", dy, w, output_padding=rest, group=group, **window.attributes)
+
+
+def _conv_bias(site: Site, dy: str) -> str:
+    axes = [axis for axis in range(len(site.shape(dy))) if axis != 1]
+    return site.op("ReduceSum", dy, site.integers(axes, "axes"), keepdims=0)
 
 
 def _flipped(weight: np.ndarray, group: int) -> np.ndarray:
@@ -128,85 +121,75 @@ def _flipped(weight: np.ndarray, group: int) -> np.ndarray:
     return np.ascontiguousarray(np.flip(swapped, range(2, weight.ndim)))
 
 
-def _conv_weight(site: Site, x: str, dy: str, window: Window, shape: tuple[int, ...]) -> str:
+def _conv_weight(site: Site, x: str, dy: str, window: Window) -> str:
+    shape = site.shape(site.inputs[1])
     if site.attribute("group", 1) != 1:
-        raise site.refuse("the gradient for the weights of a grouped convolution is not needed yet")
-    # Batch and channels change places: the batch is what is summed over, and a step of the
+        raise site.refuse("the weights of a grouped convolution get no gradient yet")
+    # Batch and channels change places, since the batch is what is summed over; and a step of the
     # window is now a gap in the kernel.
     order = [1, 0, *range(2, len(shape))]
-    dw = site.op(
-        "Conv",
-        site.op("Transpose", x, perm=order),
-        site.op("Transpose", dy, perm=order),
-        pads=window.pads,
-        strides=list(window.dilations),
-        dilations=list(window.strides),
+    back = replace(
+        window,
+        kernel=np.array(site.shape(dy)[2:]),
+        strides=window.dilations,
+        dilations=window.strides,
     )
-    dw = site.op("Transpose", dw, perm=order)
+    swapped = (site.op("Transpose", name, perm=order) for name in (x, dy))
+    dw = site.op("Transpose", site.op("Conv", *swapped, **back.attributes), perm=order)
     return fit(site, dw, [], [], shape)
 
 
 # --- average pooling -----------------------------------------------------------------------------
 
 
-def _counts(
-    window: Window, size: tuple[int, ...], outputs: tuple[int, ...], padding_counts: bool
-) -> list[np.ndarray]:
-    """Return for each axis the number of elements each window is averaged over."""
-    counts = []
-    for axis, (n, outs) in enumerate(zip(size, outputs, strict=True)):
-        starts = np.arange(outs) * window.strides[axis] - window.before[axis]
-        low, high = (-window.before[axis], n + window.after[axis]) if padding_counts else (0, n)
-        taps = starts[:, None] + np.arange(window.kernel[axis]) * window.dilations[axis]
-        counts.append(((taps >= low) & (taps < high)).sum(axis=1))
-    return counts
-
-
 @rule("AveragePool")
 def average_pool(site: Site, dy: str) -> Cotangents:
     """dx = the sum of dy / count over the windows that an element lies in."""
-    x = site.inputs[0]
-    window = _window(site, tuple(site.attribute("kernel_shape")))
-    dtype = site.builder.dtype(dy)
-    outputs = site.shape(dy)[2:]
-    padding_counts = bool(site.attribute("count_include_pad", 0))
-    shares = np.ones((1, 1))
-    for count in _counts(window, site.shape(x)[2:], outputs, padding_counts):
-        shares = shares[..., None] / count
-    full = prod(window.kernel)
-    if set(window.strides) == {1} and set(window.dilations) == {1}:
-        return [_pool_of_stride_1(site, dy, window, shares * full)]
-    uniform = np.ptp(shares) == 0
-    shares = shares.flat[0] if uniform else shares
-    scaled = site.op("Mul", dy, site.constant(np.asarray(shares, dtype), "shares"))
-    if _apart(window, outputs):
-        return [_spread(site, scaled, window, site.shape(x))]
-    return [_overlapped(site, scaled, window, site.shape(x))]
+    shape = site.shape(site.inputs[0])
+    window = _window(site, site.attribute("kernel_shape"))
+    counts = _counts(window, shape, site.shape(dy), site.attribute("count_include_pad", 0))
+    if np.all(window.strides == 1) and np.all(window.dilations == 1):
+        # The gradient is an average pool again; it divides by the size of the whole window.
+        dy = _scaled(site, dy, prod(window.kernel) / counts)
+        back = _mirrored(window).attributes
+        return [site.op("AveragePool", dy, count_include_pad=1, **back)]
+    dy = _scaled(site, dy, 1 / counts)
+    if _tiles(window, site.shape(dy)):
+        return [_repeated(site, dy, window, shape)]
+    return [_overlapped(site, dy, window, shape)]
 
 
-def _pool_of_stride_1(site: Site, dy: str, window: Window, weights: np.ndarray) -> str:
-    """With stride 1 an average pool's gradient is an average pool again."""
-    if np.any(weights != 1):
-        dy = site.op("Mul", dy, site.constant(weights.astype(site.builder.dtype(dy)), "shares"))
-    before = [k - 1 - p for k, p in zip(window.kernel, window.before, strict=True)]
-    after = [k - 1 - p for k, p in zip(window.kernel, window.after, strict=True)]
-    return site.op(
-        "AveragePool",
-        dy,
-        kernel_shape=list(window.kernel),
-        pads=before + after,
-        count_include_pad=1,
-    )
+def _counts(
+    window: Window, shape: Sequence[int], outputs: Sequence[int], padding_counts: int
+) -> np.ndarray:
+    """Return the number of elements that each window is averaged over, shaped (1, 1, …)."""
+    counts = np.ones((1, 1))
+    for axis, (size, length) in enumerate(zip(shape[2:], outputs[2:], strict=True)):
+        starts = np.arange(length) * window.strides[axis] - window.before[axis]
+        taps = starts[:, None] + np.arange(window.kernel[axis]) * window.dilations[axis]
+        margins = (window.before[axis], window.after[axis]) if padding_counts else (0, 0)
+        inside = (taps >= -margins[0]) & (taps < size + margins[1])
+        counts = counts[..., None] * inside.sum(axis=1)
+    return counts
 
 
-def _apart(window: Window, outputs: tuple[int, ...]) -> bool:
-    """Whether the windows tile the input, each beginning where the last one ends."""
-    return set(window.dilations) == {1} and all(
-        k == s or n == 1 for k, s, n in zip(window.kernel, window.strides, outputs, strict=True)
-    )
+def _scaled(site: Site, name: str, factors: np.ndarray) -> str:
+    """Multiply by a map of factors, or by one number where they are all the same."""
+    if np.all(factors == 1):
+        return name
+    if np.ptp(factors) == 0:
+        factors = factors.flat[0]
+    factors = np.asarray(factors, site.builder.dtype(name))
+    return site.op("Mul", name, site.constant(factors, "shares"))
 
 
-def _spread(site: Site, name: str, window: Window, shape: tuple[int, ...]) -> str:
+def _tiles(window: Window, outputs: Sequence[int]) -> bool:
+    """Whether each window begins where the one before it ends."""
+    alone = np.array(outputs[2:]) == 1
+    return np.all(window.dilations == 1) and np.all((window.kernel == window.strides) | alone)
+
+
+def _repeated(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
     """Repeat each element over its window, for windows that tile the input."""
     scales = site.constant(np.array([1, 1, *window.kernel], np.float32), "scales")
     repeated = site.op(
@@ -218,26 +201,18 @@ def _spread(site: Site, name: str, window: Window, shape: tuple[int, ...]) -> st
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    axes = list(range(2, len(shape)))
-    return fit(site, repeated, axes, window.before, shape)
+    return fit(site, repeated, range(2, len(shape)), window.before, shape)
 
 
-def _overlapped(site: Site, name: str, window: Window, shape: tuple[int, ...]) -> str:
+def _overlapped(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
     """Add each element to all of its window, for any windows."""
     channels = shape[1]
     ones = np.ones((channels, 1, *window.kernel), site.builder.dtype(name))
-    # The transposed convolution covers the windows whole, then the input is cut out: windows may
-    # overhang its end, or end before it.
-    spread = site.op(
-        "ConvTranspose",
-        name,
-        site.constant(ones, "ones"),
-        kernel_shape=list(window.kernel),
-        strides=list(window.strides),
-        dilations=list(window.dilations),
-        group=channels,
-    )
-    return fit(site, spread, list(range(2, len(shape))), window.before, shape)
+    # Of the windows whole, margins and overhang included, the input is then cut out.
+    whole = replace(window, before=0 * window.before, after=0 * window.after)
+    kernel = site.constant(ones, "ones")
+    spread = site.op("ConvTranspose", name, kernel, group=channels, **whole.attributes)
+    return fit(site, spread, range(2, len(shape)), window.before, shape)
 
 
 @rule("GlobalAveragePool")
@@ -270,7 +245,7 @@ def max_pool(site: Site, dy: str) -> Cotangents:
         }
     if site.attribute("storage_order", 0) or len(site.node.output) > 1:
         raise site.refuse("it gives indices")
-    indices = site.builder.ops("MaxPool", x, outputs=2, **geometry)[1]
+    indices = site.ops("MaxPool", x, outputs=2, **geometry)[1]
     zeros = site.op("Expand", site.number(0), site.integers([prod(shape)], "shape"))
     total = prod(site.shape(dy))
     scattered = site.op(
@@ -284,7 +259,7 @@ def max_pool(site: Site, dy: str) -> Cotangents:
     return [reshape(site, scattered, shape)]
 
 
-# --- local response normalisation ----------------------------------------------------------------
+# --- normalisation -------------------------------------------------------------------------------
 
 
 @rule("LRN")
@@ -312,3 +287,18 @@ def lrn(site: Site, dy: str) -> Cotangents:
     inner = site.op("Div", site.op("Mul", direct, x), scale)
     spread = windowed(inner, band.swapaxes(0, 1).copy(), 2 * alpha * beta / size)
     return [site.op("Sub", direct, site.op("Mul", x, spread))]
+
+
+@rule("BatchNormalization")
+def batch_normalization(site: Site, dy: str) -> Cotangents:
+    """dx = dy · scale / √(var + ε), with the statistics of training."""
+    _, scale, _, _, variance = site.inputs
+    if site.attribute("training_mode", 0):
+        raise site.refuse("it is in training mode")
+    epsilon = site.constant(
+        np.asarray(site.attribute("epsilon", 1e-5), site.builder.dtype(variance)), "epsilon"
+    )
+    deviation = site.op("Sqrt", site.op("Add", variance, epsilon))
+    slope = site.op("Div", scale, deviation)
+    aligned = [-1] + [1] * (len(site.shape(dy)) - 2)
+    return only_data(site, site.op("Mul", dy, reshape(site, slope, aligned)))
