@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from . import data, train
+from . import data, stylise, train
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
         "--folder", type=Path, default=Path("distill-work"), help="pictures and checkpoints"
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare", help="download, unpack and decode the pictures")
     training = commands.add_parser(
@@ -23,12 +24,16 @@ def main() -> None:
     training.add_argument(
         "--minutes", type=float, default=train.Settings.minutes, help="wall-clock budget"
     )
-    training.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    repaint = commands.add_parser("stylise", help="make more training pictures with the student")
+    repaint.add_argument("--count", type=int, default=200)
+    repaint.add_argument("--seed", type=int, default=0, help="another for each call")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.command == "prepare":
         data.prepare(data.download(arguments.folder), arguments.folder)
+    elif arguments.command == "stylise":
+        stylise.stylise(arguments.folder, arguments.count, arguments.seed, arguments.device)
     else:
         teacher = train.load_teacher(arguments.teacher, torch.bfloat16, arguments.device)
         settings = train.Settings(minutes=arguments.minutes)

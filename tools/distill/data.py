@@ -121,46 +121,65 @@ def _decode(path: Path, grounds: list[np.ndarray], generator: np.random.Generato
 
 
 class Pictures:
-    """The stored pictures of one half of the split, memory-mapped, and a seeded source of crops."""
+    """The stored pictures of one half of the split, memory-mapped, and a seeded source of crops.
 
-    def __init__(self, folder: Path, held: bool, seed: int) -> None:
-        store = np.memmap(folder / "pictures.bin", np.uint8, "r")
-        self.pictures = []
-        for entry in json.loads((folder / "pictures.json").read_text()):
-            if entry["held"] == held:
-                size = int(np.prod(entry["shape"]))
-                pixels = store[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
-                self.pictures.append(pixels)
-        # A large photograph holds more to see than a small drawing.
-        weights = np.array([np.sqrt(p.shape[0] * p.shape[1]) for p in self.pictures])
-        self._odds = weights / weights.sum()
+    Where there are repainted pictures (see stylise.py), every third training crop is one of those.
+    """
+
+    def __init__(self, folder: Path, held: bool, seed: int, stylised: bool = True) -> None:
+        self._folder = folder
         self._generator = np.random.default_rng(seed)
+        self._with_stylised = stylised and not held
+        self._pictures = _stored(folder / "pictures", held)
+        # A large photograph holds more to see than a small drawing.
+        weights = np.array([np.sqrt(p.shape[0] * p.shape[1]) for p in self._pictures])
+        self._odds = weights / weights.sum()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for repainted pictures again."""
+        present = self._with_stylised and (self._folder / "stylised.json").exists()
+        self._stylised = _stored(self._folder / "stylised", held=False) if present else []
 
     def crop(self, side: int, plain: bool = False) -> np.ndarray:
         """Cut one crop, (side, side, 3) float32 RGB in 0..255, augmented unless `plain`."""
         generator = self._generator
+        if self._stylised and generator.random() < 1 / 3:
+            picture = self._stylised[generator.integers(len(self._stylised))]
+            return _cut(picture, side, generator)
         for _ in range(8):
-            picture = self.pictures[generator.choice(len(self.pictures), p=self._odds)]
-            short = min(picture.shape[:2])
-            scale = min(np.exp(generator.uniform(np.log(0.8), np.log(4.0))), short / side)
-            window = max(int(side * scale), 8)
-            y = generator.integers(picture.shape[0] - window + 1)
-            x = generator.integers(picture.shape[1] - window + 1)
-            part = picture[y : y + window, x : x + window]
-            image = Image.fromarray(part).resize(
-                (side, side), Image.Resampling.BICUBIC, reducing_gap=2
-            )
-            pixels = np.asarray(image, np.float32)
+            picture = self._pictures[generator.choice(len(self._pictures), p=self._odds)]
+            pixels = _cut(picture, side, generator)
             if pixels.mean(axis=2).std() > DETAIL:
                 break
         return pixels if plain else augment(pixels, generator)
 
 
+def _stored(stem: Path, held: bool) -> list[np.ndarray]:
+    store = np.memmap(stem.with_suffix(".bin"), np.uint8, "r")
+    pictures = []
+    for entry in json.loads(stem.with_suffix(".json").read_text()):
+        if entry["held"] == held:
+            stop = entry["offset"] + int(np.prod(entry["shape"]))
+            pictures.append(store[entry["offset"] : stop].reshape(entry["shape"]))
+    return pictures
+
+
+def _cut(picture: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
+    """Cut a random square of 0.8 to 4 times the side, as far as it is there, and scale it."""
+    scale = min(np.exp(generator.uniform(np.log(0.8), np.log(4.0))), min(picture.shape[:2]) / side)
+    window = int(side * scale)
+    y = generator.integers(picture.shape[0] - window + 1)
+    x = generator.integers(picture.shape[1] - window + 1)
+    image = Image.fromarray(picture[y : y + window, x : x + window])
+    image = image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2)
+    return np.asarray(image, np.float32)
+
+
 def augment(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Flip, turn, and change the colours, the contrast and the noise of a crop at random.
 
-    The noise matters: in style transfer the network sees what an optimiser makes, not only
-    photographs.
+    The noise matters: style transfer shows the network what an optimiser makes.
     """
     if generator.random() < 0.5:
         pixels = pixels[:, ::-1]

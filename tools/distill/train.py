@@ -68,7 +68,7 @@ class Lesson:
         self, teacher: Teacher, pictures: Pictures, folder: Path, name: str, capacity: int
     ) -> None:
         self._teacher = teacher
-        self._pictures = pictures
+        self.pictures = pictures
         self.capacity = capacity
         sizes = [pair.channels * (pair.last - pair.first) ** 2 for pair in PAIRS]
         self._edges = np.cumsum([0, *sizes])
@@ -85,7 +85,7 @@ class Lesson:
 
     def _teach(self, count: int, plain: bool) -> tuple[np.ndarray, list[Tensor]]:
         large = [
-            np.rint(self._pictures.crop(SIDE + SHIFT, plain)).astype(np.uint8) for _ in range(count)
+            np.rint(self.pictures.crop(SIDE + SHIFT, plain)).astype(np.uint8) for _ in range(count)
         ]
         crops = np.stack(large)
         weight = next(self._teacher.parameters())
@@ -331,3 +331,4 @@ class Trainer:
             log.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
         self.save()
+        self.lesson.pictures.refresh()
