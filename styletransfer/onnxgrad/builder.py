@@ -355,7 +355,12 @@ def _drop_windows_in_padding(node: onnx.NodeProto, types: Mapping[str, tuple]) -
         span = size[axis] + start + end - dilations[axis] * (kernel[axis] - 1) - 1
         rest = span % strides[axis]
         next_window = span - rest + strides[axis]
-        if rest and next_window >= size[axis] + start and rest <= end:
+        if rest and next_window >= size[axis] + start:
+            if rest > end:
+                raise GradientError(
+                    f"The last window of the {describe(node)} lies past the end of its input, "
+                    f"{size[axis]} long; set ceil_mode to 0."
+                )
             pads[axis + rank] -= rest
     for attribute in node.attribute:
         if attribute.name == "pads":

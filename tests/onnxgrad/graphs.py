@@ -6,8 +6,46 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
 from styletransfer.onnxgrad import GraphBuilder, vjp
+
+
+class LRN(OpRun):
+    """Normalisation across channels; onnx's own sums over the batch."""
+
+    def _run(self, x, alpha, beta, bias, size):
+        before, after = (size - 1) // 2, size // 2
+        squares = np.pad(x**2, [(0, 0), (before, after), (0, 0), (0, 0)])
+        total = sum(squares[:, i : i + x.shape[1]] for i in range(size))
+        return (x / (bias + alpha / size * total) ** beta,)
+
+
+class ConvTranspose(OpRun):
+    """Transposed convolution of any rank; onnx's own raises where there are groups."""
+
+    def _run(self, x, w, b=None, **attributes):
+        rank = x.ndim - 2
+        ones, group = [1] * rank, attributes["group"]
+        strides = np.array(attributes["strides"] or ones)
+        dilations = np.array(attributes["dilations"] or ones)
+        margin = attributes["output_padding"] or [0] * rank
+        pads = attributes["pads"] or [0] * 2 * rank
+        kernel, size = np.array(w.shape[2:]), np.array(x.shape[2:])
+        whole = (size - 1) * strides + dilations * (kernel - 1) + 1 + margin
+        y = np.zeros((x.shape[0], group, w.shape[1], *whole), x.dtype)
+        grouped = x.reshape(x.shape[0], group, -1, *x.shape[2:])
+        weights = w.reshape(group, -1, *w.shape[1:])
+        for tap in np.ndindex(*kernel):
+            first = dilations * tap
+            box = tuple(map(slice, first, first + (size - 1) * strides + 1, strides))
+            y[(..., *box)] += np.einsum("ngc...,gco->ngo...", grouped, weights[(..., *tap)])
+        y = y.reshape(x.shape[0], -1, *whole)
+        inner = tuple(
+            slice(p, n - q) for p, q, n in zip(pads[:rank], pads[rank:], whole, strict=True)
+        )
+        y = y[(..., *inner)]
+        return (y if b is None else y + b.reshape(-1, *ones),)
 
 
 def node_model(
@@ -32,7 +70,8 @@ def node_model(
 def evaluate(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a model in float64 on onnx's reference implementation."""
     names = [output.name for output in model.graph.output]
-    return dict(zip(names, ReferenceEvaluator(model).run(None, dict(feeds)), strict=True))
+    evaluator = ReferenceEvaluator(model, new_ops=[LRN, ConvTranspose])
+    return dict(zip(names, evaluator.run(None, dict(feeds)), strict=True))
 
 
 def run(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
