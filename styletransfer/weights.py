@@ -327,12 +327,12 @@ def _fetch(
     for source in sources:
         report(
             f"{network.name}: fetching {source.megabytes} MB of weights from {source.name} "
-            f"({source.location})"
+            f"({source.origin})"
         )
         try:
             found = _from_source(network, source, folders, folder, progress or (lambda *_: None))
         except (WeightsError, OSError) as error:
-            reasons.append(f"  {source.name}, {source.location}: {error}")
+            reasons.append(f"  {source.name}, {source.origin}: {error}")
             report(f"{network.name}: {source.name} failed: {error}")
             continue
         report(f"{network.name}: weights of {source.name} ({source.precision}) kept in {found[0]}")
@@ -353,7 +353,7 @@ def _from_source(
         )
     provenance = Provenance(
         source=source.name,
-        origin=str(source.location),
+        origin=str(source.origin),
         identity=_ORIGINAL,
         precision=source.precision,
         licence=source.licence,
@@ -367,7 +367,7 @@ def _from_source(
 def _nothing_reachable(
     name: str, folder: Path, sources: Sequence[Source], reasons: Sequence[str]
 ) -> str:
-    by_hand = [source.filename for source in sources if isinstance(source.location, str)]
+    by_hand = [source.filename for source in sources if isinstance(source.origin, str)]
     files = " or ".join(dict.fromkeys([*by_hand, CAFFEMODELS[name]]))
     return "\n".join(
         [
