@@ -342,7 +342,8 @@ def _models_verify(options: argparse.Namespace) -> int:
     from styletransfer.networks import NETWORKS
 
     folders = weights.model_directories(options.models)
-    names = options.names or [n for n in NETWORKS if weights.status(n, folders).path]
+    here = [n for n in NETWORKS if weights.status(n, folders) != weights.Status(n)]
+    names = options.names or here
     code = 0
     for name in names:
         try:
