@@ -1,4 +1,4 @@
-"""The original's command: ``python style.py -s STYLE -c CONTENT``, and its class `StyleTransfer`."""
+"""The original's command, ``python style.py -s STYLE -c CONTENT``, and its `StyleTransfer`."""
 
 import sys
 from pathlib import Path

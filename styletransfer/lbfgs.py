@@ -100,7 +100,7 @@ def step(function: Function, state: State, lower: np.ndarray, upper: np.ndarray)
     if found is None:
         return "the line search found no better image"
     image, loss, gradient = found
-    _remember(state, image - state.image, gradient - state.gradient)
+    _remember(state, image, gradient)
     state.image, state.loss, state.gradient = image, loss, gradient
     state.iteration += 1
     return None
@@ -172,12 +172,13 @@ def _search(
     return None
 
 
-def _remember(state: State, step: np.ndarray, difference: np.ndarray) -> None:
-    """Put a pair into the history, in the oldest one's place if it is full."""
+def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> None:
+    """Put the pair of differences into the history, in the oldest one's place if it is full."""
     m = len(state.vectors) // 2
     row = state.order.pop(0) if len(state.order) == m else len(state.order)
     state.order.append(row)
-    state.vectors[row], state.vectors[m + row] = step, difference
-    inner = state.vectors @ np.stack([step, difference], axis=1)
-    for column, values in zip((row, m + row), inner.T, strict=True):
-        state.products[column] = state.products[:, column] = values
+    np.subtract(image, state.image, out=state.vectors[row])
+    np.subtract(gradient, state.gradient, out=state.vectors[m + row])
+    for i in (row, m + row):
+        # One vector at a time: BLAS is ten times slower on a matrix of two columns.
+        state.products[i] = state.products[:, i] = state.vectors @ state.vectors[i]
