@@ -14,12 +14,12 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, Message
 
-from . import layers
-from .caffe_schema import BlobProto, NetParameter
-from .errors import NetworkError
-from .networks import MEAN
-from .prototxt import MAX_SIZE, Description, check_size
-from .prototxt import read as read_prototxt
+from styletransfer import layers
+from styletransfer.caffe_schema import BlobProto, NetParameter
+from styletransfer.errors import NetworkError
+from styletransfer.networks import MEAN
+from styletransfer.prototxt import MAX_SIZE, Description, check_size
+from styletransfer.prototxt import read as read_prototxt
 
 MAX_CAFFEMODEL = (2 << 30) - 1  # bytes; protobuf itself reads no more
 MAX_MEAN = 64 << 20  # bytes
@@ -155,9 +155,9 @@ def read_mean(path: str | PathLike[str]) -> np.ndarray:
     if path.suffix == ".npy":
         check_size(path, MAX_MEAN)
         try:
-            # Mapping compares the size that the header claims with the file's before it allocates.
-            image = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+            # Mapping checks the size in the header against the file's; nothing is unpickled.
+            image = np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # a damaged header fails in ways that NumPy does not sum up
             raise NetworkError(f"{path} is not a NumPy array: {error}") from None
     else:
         blob = BlobProto()
@@ -191,6 +191,8 @@ def _convert(
             f"the input shape {tuple(input_shape)} is not (batch, channels, height, width) "
             f"with names or sizes from 1 to {MAX_SIZE}"
         )
+    if isinstance(input_shape[1], str):
+        raise NetworkError(f"the number of channels is {input_shape[1]!r}; it must be a number")
     weights = read_caffemodel(caffemodel)
     try:
         return layers.to_onnx(

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .errors import NetworkError
+from styletransfer.errors import NetworkError
 
 OPSET = 18
 IR_VERSION = 8

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import onnx
 
-from .errors import NetworkError
-from .layergraph import INPUT, Dim, Layer, LayerGraph, Weights
-from .translations import TRANSLATIONS, WEIGHTED
+from styletransfer.errors import NetworkError
+from styletransfer.layergraph import INPUT, Dim, Layer, LayerGraph, Weights
+from styletransfer.translations import TRANSLATIONS, WEIGHTED
 
 __all__ = ["INPUT", "SUPPORTED", "Dim", "Layer", "Weights", "to_onnx"]
 
@@ -17,7 +17,7 @@ SUPPORTED = tuple(sorted(TRANSLATIONS))
 log = logging.getLogger(__name__)
 
 _NO_WEIGHTS = "the file of weights has none for it"
-_ANY_SIZE = "it works for one size of image only"
+_ANY_SIZE = "it works for one size of image only, and the size is left open"
 
 
 def to_onnx(
@@ -29,8 +29,8 @@ def to_onnx(
 ) -> onnx.ModelProto:
     """Translate a network into an ONNX model of its forward pass.
 
-    Layers at the end of the network that have no weights are left out, and so is a fully
-    connected layer, with all that follows it, where the size of the image is symbolic.
+    Layers at the end of the network that have no weights are left out, and so is a layer that
+    flattens or reshapes an image whose size is symbolic, each with all that follows it.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def to_onnx(
         Each layer's weight blobs in Caffe's order and layout: (out, in / group, height, width)
         and (out,) for a convolution. Layers that the network does not have are ignored.
     input_shape : sequence of int or str
-        (batch, channels, height, width); a string names a symbolic size.
+        (batch, channels, height, width); a string names a symbolic size, but not of channels.
     input_name : str
         The blob that is the image, which the model calls ``data``.
     name : str
@@ -112,7 +112,7 @@ def _check(layers: Sequence[Layer], weights: Weights) -> None:
 def _reason_to_cut(graph: LayerGraph, layer: Layer, weights: Weights) -> str | None:
     if layer.type in WEIGHTED and layer.name not in weights:
         return _NO_WEIGHTS
-    if layer.type == "InnerProduct":
+    if layer.type in ("Flatten", "InnerProduct", "Reshape"):
         _, shape = graph.bottom(layer)
         if not all(isinstance(size, int) for size in shape[1:]):
             return _ANY_SIZE

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from . import layers
-from .layers import Dim, Layer, Weights
+from styletransfer import layers
+from styletransfer.layers import Dim, Layer, Weights
 
 # The mean colour of ILSVRC 2012, BGR. The original program subtracts it for every network.
 MEAN = np.array([104.00698793, 116.66876762, 122.67891434])

@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from .caffe_schema import NetParameter
-from .errors import NetworkError
-from .layers import SUPPORTED, Layer
+from styletransfer.caffe_schema import NetParameter
+from styletransfer.errors import NetworkError
+from styletransfer.layers import SUPPORTED, Layer
 
 MAX_BYTES = 4 << 20  # the largest published ones have a few hundred kilobytes
 MAX_LAYERS = 10_000
@@ -58,7 +58,7 @@ def read(path: Path) -> Description:
     except UnicodeDecodeError:
         raise NetworkError(f"{path} is not text, so it is not a prototxt") from None
     except text_format.ParseError as error:
-        raise NetworkError(f"{path} is not a prototxt of Caffe: at {error}") from None
+        raise NetworkError(f"{path} is not a prototxt of Caffe: at {str(error)[:300]}") from None
     try:
         return _describe(net)
     except NetworkError as error:
@@ -148,8 +148,8 @@ def _layer(message: Message) -> Layer:
             f"layer {message.name!r} has the type {kind!r}, which is not supported; "
             f"supported are {', '.join(SUPPORTED)}"
         )
-    if not message.top or not message.name:
-        raise NetworkError(f"layer {message.name!r} ({kind}) lacks a name or a top")
+    if not message.name or not message.top or not all(message.top):
+        raise NetworkError(f"layer {message.name!r} ({kind}) lacks its name, or that of its top")
     try:
         settings = _SETTINGS[kind](message) if kind in _SETTINGS else {}
         for key, value in settings.items():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .errors import NetworkError
-from .layergraph import Dim, Layer, LayerGraph
+from styletransfer.errors import NetworkError
+from styletransfer.layergraph import Dim, Layer, LayerGraph
 
 Pair = tuple[int, int]  # (height, width)
 
@@ -140,6 +140,12 @@ def _pooled_extent(
             f"layer {layer.name!r} (Pooling) has a padding of {pad}; "
             f"it must be less than its kernel of {kernel}"
         )
+    if ceil and stride > kernel:
+        # Where the last window starts past the image's edge, Caffe averages no pixels at all.
+        raise NetworkError(
+            f"layer {layer.name!r} (Pooling) has a stride of {stride}; "
+            f"it must not be greater than its kernel of {kernel}"
+        )
     if not isinstance(size, int):
         return None, pad
     steps = (size + 2 * pad - kernel) / stride
@@ -203,7 +209,8 @@ def _plain(graph: LayerGraph, layer: Layer) -> None:
 
 @_translates("Softmax")
 def _softmax(graph: LayerGraph, layer: Layer, *, axis: int = 1) -> None:
-    _elementwise(graph, layer, "Softmax", axis=axis)
+    x, shape = graph.bottom(layer)
+    graph.top(layer, "Softmax", [x], shape, axis=_axis(layer, axis, shape))
 
 
 @_translates("PReLU")
@@ -357,20 +364,21 @@ def _slice(graph: LayerGraph, layer: Layer, *, axis: int = 1, points: tuple[int,
 @_translates("Flatten")
 def _flatten(graph: LayerGraph, layer: Layer) -> None:
     x, (batch, *sizes) = graph.bottom(layer)
-    count = math.prod(sizes) if all(isinstance(size, int) for size in sizes) else None
-    graph.top(layer, "Flatten", [x], (batch, count))
+    graph.top(layer, "Flatten", [x], (batch, math.prod(sizes)))
 
 
 @_translates("Reshape")
 def _reshape(graph: LayerGraph, layer: Layer, *, dims: tuple[int, ...]) -> None:
     x, shape = graph.bottom(layer)
-    if min(dims, default=0) < -1 or dims.count(-1) > 1 or 0 in dims[len(shape) :]:
-        raise NetworkError(f"layer {layer.name!r} (Reshape) cannot give {shape} the shape {dims}")
+    error = NetworkError(f"layer {layer.name!r} (Reshape) cannot give {shape} the shape {dims}")
+    start = 1 if dims[:1] == (0,) else 0  # a batch that is copied may be symbolic
+    known = all(isinstance(size, int) for size in shape[start:])
+    if not known or min(dims, default=-2) < -1 or dims.count(-1) > 1 or 0 in dims[len(shape) :]:
+        raise error
     out = [shape[axis] if size == 0 else size for axis, size in enumerate(dims)]
+    count = math.prod(shape[start:])
     if -1 in out:
-        known = all(isinstance(size, int) for size in (*shape, *out))
-        rest = math.prod(size for size in out if size != -1) if known else 0
-        out[out.index(-1)] = math.prod(shape) // rest if known else None
-    if all(isinstance(size, int) for size in (*shape, *out)) and math.prod(out) != math.prod(shape):
-        raise NetworkError(f"layer {layer.name!r} (Reshape) cannot give {shape} the shape {dims}")
+        out[out.index(-1)] = count // math.prod(size for size in out[start:] if size != -1)
+    if math.prod(out[start:]) != count:
+        raise error
     graph.top(layer, "Reshape", [x, graph.constant(layer, "shape", np.array(dims, np.int64))], out)
