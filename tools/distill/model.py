@@ -180,10 +180,13 @@ class Student(nn.Module):
             inputs = widths[0] + widths[2] + widths[4] + widths[5]
         self.inception = nn.ModuleDict(modules)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, shallow: bool = False) -> dict[str, Tensor]:
+        """Return the layers that something is to be matched in; `shallow`: up to inception_3b."""
         features = {"conv1/7x7_s2": (x := self.conv1(x / 64))}
         features["conv2/3x3"] = x = self.conv2(self.reduce(_halve(x)))
         for name, module in self.inception.items():
+            if name == "inception_4a" and shallow:
+                break
             if name in ("inception_3a", "inception_4a", "inception_5a"):
                 x = _halve(x)
             features[f"{name}/output"] = x = module(x)

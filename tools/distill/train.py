@@ -27,13 +27,14 @@ class Settings:
 
     minutes: float = 110
     batch: int = 16
-    reuse: float = 3  # how often a taught crop is used before it is replaced
+    reuse: float = 4  # how often a taught crop is used before it is replaced
     capacity: int = 4000  # crops in the store
     learning_rate: float = 2e-3
     weight_decay: float = 2e-2
     warm_up: int = 200  # steps
     average: float = 0.999  # decay of the moving average of the weights
     kernel_weight: float = 1.0
+    deep_every: int = 3  # the other steps end at inception_3b: most of the look is made up to there
     seed: int = 0
 
 
@@ -142,6 +143,8 @@ def head_losses(
     """Squared error of each head's prediction: half with channels alike, half by their variance."""
     losses = []
     for number, (pair, target, (_, deviation)) in enumerate(zip(PAIRS, maps, scales, strict=True)):
+        if pair.student not in features:
+            continue
         predicted = heads[str(number)](pair.student_cells(features[pair.student])).float()
         variance = deviation.square()
         weight = 0.5 + 0.5 * variance / variance.mean()
@@ -160,6 +163,8 @@ def kernel_losses(
     """
     losses = []
     for layer in STYLE_LAYERS:
+        if layer not in features:
+            continue
         numbers = [number for number, pair in enumerate(PAIRS) if pair.student == layer]
         pair = PAIRS[numbers[0]]
         own = _cells(pair.student_cells(features[layer]).float())
@@ -235,7 +240,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.step, self.taught, self.started = 0, 0, time.time()
+        self.step, self.taught, self.owed, self.started = 0, 0, 0.0, time.time()
         scales = self._resume()
         seed = settings.seed + self.step  # a resumed run sees new crops
         self.choice = np.random.default_rng(seed)
@@ -277,14 +282,16 @@ class Trainer:
         rate *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.progress()))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        while self.taught < self.step * settings.batch / settings.reuse or self.lesson.filled < 256:
+        self.owed += settings.batch / settings.reuse
+        while self.owed >= 16 or self.lesson.filled < 512:
             self.lesson.add(16)
             self.taught += 16
+            self.owed = max(0.0, self.owed - 16)
         places = self.choice.choice(self.lesson.filled, settings.batch, replace=False)
         data, maps = self.lesson.take(places, self.device)
         scales = [(mean.to(self.device), dev.to(self.device)) for mean, dev in self.lesson.scales]
         with torch.autocast(self.device, torch.bfloat16):
-            features = self.student(data)
+            features = self.student(data, shallow=self.step % settings.deep_every > 0)
             errors = head_losses(self.heads, features, maps, scales)
         kernels = kernel_losses(features, maps, scales)
         loss = sum(errors) + settings.kernel_weight * sum(kernels)
@@ -295,8 +302,8 @@ class Trainer:
         self.step += 1
         self._update_average()
         return {
-            "error": float(sum(errors).detach()),
-            "kernel": float(sum(kernels).detach()),
+            "error": float(sum(errors).detach()) / len(errors),
+            "kernel": float(sum(kernels).detach()) / len(kernels),
             "rate": rate,
         }
 
