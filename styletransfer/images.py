@@ -1,45 +1,28 @@
 """Pictures in and out: files to pixels, pixels to what a network sees, and back.
 
-Pixels are RGB in [0, 1], float32, shape (H, W, 3); only `preprocess` and `deprocess` know of a
-network's BGR in 0..255 less its mean. Pillow is the reader and the writer, chosen by name and not
-through a search for plugins: what decodes a file must not depend on what else is installed, the
-formats can be limited to those wanted, and the size is known before anything is decoded.
+Pixels are sRGB in [0, 1], float32, shape (H, W, 3); only `preprocess` and `deprocess` know of a
+network's BGR in 0..255 less its mean.
 """
 
 import os
 import secrets
-import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from styletransfer import provenance
+from styletransfer.decoders import MAX_PIXELS, decode, opened
+from styletransfer.encoders import FORMATS
 from styletransfer.errors import ImageError, UsageError
-
-# Room for the largest cameras (108 megapixels); decoding one takes some 2 GB.
-MAX_PIXELS = 120_000_000
-
-# Pillow reads some forty more, a few of them by starting other programs.
-_READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-
-_JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
-_TIFF = {"format": "TIFF", "compression": "tiff_adobe_deflate"}
-_WRITERS = {
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".png": {"format": "PNG"},
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".webp": {"format": "WEBP", "quality": 95},
-}
 
 
 def load(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a picture.
 
     Of a file with several pictures the first is taken; gray, palette, CMYK and 16-bit pixels are
-    converted, the EXIF orientation is applied, and what is transparent is laid over white.
+    converted, colours are brought to sRGB from the profile that the file carries, the EXIF
+    orientation is applied, and what is transparent is laid over white.
 
     Parameters
     ----------
@@ -49,43 +32,60 @@ def load(path: str | os.PathLike[str]) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        RGB in [0, 1], float32, shape (H, W, 3).
+        RGB in [0, 1], float32, shape (H, W, 3). 16-bit gray keeps its precision; of 16-bit colours
+        the upper 8 bits are read.
 
     Raises
     ------
     ImageError
-        If the file is missing, damaged, none of these formats, or declares more than `MAX_PIXELS`.
+        If the file is missing, damaged, none of these formats, declares more than `MAX_PIXELS`, or
+        has pixels of a kind without a defined white.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ImageError(f"{path} is not a file: give the path of a picture.")
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        raise ImageError(f"There is no picture {path}: check the path.") from None
-    except OSError as error:
-        raise ImageError(f"{path} cannot be opened: {error.strerror}.") from error
-    with stream:
-        image = _open(stream, path)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ImageError(
-                f"{path} declares {width}x{height} pixels, more than the"
-                f" {MAX_PIXELS // 10**6} million that are accepted: make it smaller first."
-            )
-        if image.mode in ("I", "F"):
-            raise ImageError(
-                f"{path} has 32-bit pixels, whose white is not defined: save it with 8 or 16 bits."
-            )
-        try:
-            return _to_rgb(ImageOps.exif_transpose(image))
-        except Exception as error:  # decoders of damaged data raise nearly anything
-            raise ImageError(
-                f"{path} is damaged or cut short ({error}): get a whole copy."
-            ) from error
+    rgb, alpha = load_with_alpha(path)
+    return rgb if alpha is None else _over_white(rgb, alpha)
 
 
-def save(path: str | os.PathLike[str], rgb: np.ndarray) -> None:
+def load_with_alpha(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a picture and its transparency apart.
+
+    Parameters
+    ----------
+    path
+        As in `load`, which does the rest alike and raises the same.
+
+    Returns
+    -------
+    rgb : numpy.ndarray
+        As in `load`, but what is partly transparent keeps its own colour; what is wholly
+        transparent is white.
+    alpha : numpy.ndarray or None
+        Opacity in [0, 1], float32, shape (H, W); None if the picture is opaque.
+    """
+    with opened(path) as image:
+        return decode(image)
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, object] | None:
+    """Return the parameters that `save` stored in a picture, or None if it has none.
+
+    They come from a file that anyone may have written: check each before it is used.
+
+    Raises
+    ------
+    ImageError
+        As in `load`, or if the parameters are damaged.
+    """
+    with opened(path) as image:
+        return provenance.from_image(image)
+
+
+def save(
+    path: str | os.PathLike[str],
+    rgb: np.ndarray,
+    alpha: np.ndarray | None = None,
+    depth: int = 8,
+    parameters: Mapping[str, object] | None = None,
+) -> None:
     """Write a picture, in the format that the extension names; it appears whole or not at all.
 
     Parameters
@@ -93,25 +93,39 @@ def save(path: str | os.PathLike[str], rgb: np.ndarray) -> None:
     path
         Where to; folders are made, an existing file is replaced.
     rgb
-        RGB, float, shape (H, W, 3); values beyond [0, 1] are clipped, then rounded to 8 bits.
+        sRGB, float, shape (H, W, 3); values beyond [0, 1] are clipped.
+    alpha
+        Opacity in [0, 1], shape (H, W) or any other, resized to it. JPEG, which cannot hold it,
+        gets the picture over white.
+    depth
+        Bits a channel: 8, or 16 in PNG and TIFF.
+    parameters
+        What made the picture, of the kinds that JSON has, to be stored in the file.
 
     Raises
     ------
     ImageError
-        If the extension is none of those of `check_writable`, or the file cannot be written.
+        If `check_writable` would, or the file cannot be written.
     """
-    path = check_writable(path)
+    path = check_writable(path, depth)
+    kind = FORMATS[path.suffix.lower()]
     if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.isfinite(rgb).all():
         raise ImageError(
             f"{path} was not written: a picture is an array (H, W, 3) of finite numbers, this one"
             f" has the shape {rgb.shape} and {np.count_nonzero(~np.isfinite(rgb))} that are not."
         )
-    image = Image.fromarray(np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8))
+    pixels = np.clip(rgb, 0, 1)
+    if alpha is not None:
+        alpha = np.clip(_resize_smoothly(alpha, rgb.shape[:2]), 0, 1)
+        pixels = np.dstack([pixels, alpha]) if kind.alpha else _over_white(pixels, alpha)
+    levels, dtype = (255, np.uint8) if depth == 8 else (65535, np.uint16)
+    text = None if parameters is None else provenance.to_text(parameters)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            image.save(temporary, **_WRITERS[path.suffix.lower()])
+            with temporary.open("xb") as stream:
+                kind.write(stream, np.rint(pixels * levels).astype(dtype), text)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -119,21 +133,56 @@ def save(path: str | os.PathLike[str], rgb: np.ndarray) -> None:
         raise ImageError(f"{path} cannot be written: {error}.") from error
 
 
-def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Return the path if `save` knows its extension; lets a long run ask before it begins.
+def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
+    """Return the path if `save` can write such a file; lets a long run ask before it begins.
 
     Raises
     ------
     ImageError
-        If it does not.
+        If no format goes by its extension, or that format does not hold so many bits a channel.
     """
     path = Path(path)
-    if path.suffix.lower() not in _WRITERS:
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
         raise ImageError(
             f"{path}: no picture format goes by {path.suffix or 'no extension'!r}; use one of "
-            f"{', '.join(_WRITERS)}."
+            f"{', '.join(FORMATS)}."
+        )
+    if depth not in kind.depths:
+        raise ImageError(
+            f"{path}: {kind.name} does not hold {depth} bits a channel, but "
+            f"{' or '.join(map(str, kind.depths))}"
+            + ("." if 16 in kind.depths else "; for 16 write .png or .tif.")
         )
     return path
+
+
+def side_by_side(pictures: Sequence[np.ndarray], gap: int = 12) -> np.ndarray:
+    """Return pictures in a row on white, all as high as the last.
+
+    Parameters
+    ----------
+    pictures
+        RGB in [0, 1], each (H, W, 3) of its own size: the content, the styles, the result.
+    gap
+        Between and around them, in pixels.
+
+    Raises
+    ------
+    ImageError
+        If the row would have more than `MAX_PIXELS`.
+    """
+    height = pictures[-1].shape[0]
+    widths = [max(round(p.shape[1] * height / p.shape[0]), 1) for p in pictures]
+    shape = (height + 2 * gap, sum(widths) + gap * (len(widths) + 1))
+    _check_size(pictures[-1].shape, shape)
+    row = np.ones((*shape, 3), np.float32)
+    left = gap
+    for picture, width in zip(pictures, widths, strict=True):
+        fitted = _resize_smoothly(picture, (height, width))
+        row[gap : gap + height, left : left + width] = fitted
+        left += width + gap
+    return row
 
 
 def scale_for(shape: tuple[int, ...], length: float, input_size: int) -> float:
@@ -194,12 +243,7 @@ def resize(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     # Imported here because it takes longer than --help may.
     from skimage.transform import resize as skimage_resize
 
-    height, width = shape
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"A picture of {rgb.shape[1]}x{rgb.shape[0]} pixels would become {width}x{height}, more"
-            f" than {MAX_PIXELS // 10**6} million: crop it, or ask for a smaller length."
-        )
+    _check_size(rgb.shape, shape)
     return skimage_resize(rgb, shape, order=1, mode="constant", anti_aliasing=False)
 
 
@@ -242,32 +286,21 @@ def deprocess(data: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.clip(bgr[:, :, ::-1] / np.float32(255), 0, 1, dtype=np.float32)
 
 
-def _open(stream: BinaryIO, path: Path) -> Image.Image:
-    """Read a picture's header."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow begins to warn below our own bound, and raises above it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(stream, formats=_READABLE)
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{path} is no picture that can be read: give a JPEG, PNG, WebP, TIFF, BMP or GIF file."
-        ) from None
-    except Image.DecompressionBombError:
-        raise ImageError(
-            f"{path} declares more than the {MAX_PIXELS // 10**6} million pixels that are accepted:"
-            " make it smaller first."
-        ) from None
-    except Exception as error:  # as in load
-        raise ImageError(f"{path} is damaged or cut short ({error}): get a whole copy.") from error
+def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Lay a picture (H, W, 3) of opacity (H, W) over white."""
+    return 1 + (rgb - 1) * alpha[:, :, np.newaxis]
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    """Decode and convert any mode but I and F to (H, W, 3) float32."""
-    if image.mode.startswith("I;16"):
-        gray = np.asarray(image).astype(np.float32) / np.float32(65535)
-        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+def _resize_smoothly(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Resize (H, W) or (H, W, C) as one should: with a low-pass filter, and edges as they are."""
+    from skimage.transform import resize as skimage_resize
+
+    return skimage_resize(array, shape, order=1, mode="edge", anti_aliasing=True)
+
+
+def _check_size(before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    if after[0] * after[1] > MAX_PIXELS:
+        raise ImageError(
+            f"A picture of {before[1]}x{before[0]} pixels would become {after[1]}x{after[0]}, more"
+            f" than {MAX_PIXELS // 10**6} million: crop it, or ask for a smaller length."
+        )

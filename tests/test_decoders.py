@@ -1,0 +1,203 @@
+"""Pictures of every kind are read, damaged and hostile ones refused in a clear sentence."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from styletransfer import images
+from styletransfer.errors import ImageError
+
+
+@pytest.fixture
+def rgb():
+    """A small picture with no symmetry, its values on the 8-bit grid."""
+    y, x = np.mgrid[0:12, 0:20]
+    return np.stack([x * 12, y * 20, (x * y) % 256], axis=2).astype(np.float32) / 255
+
+
+def as_bytes(rgb):
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+def png(width, height, *chunks):
+    """A PNG's signature and header, then any chunks (type, data)."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, data in [(b"IHDR", header), *chunks]:
+        parts.append(struct.pack(">I", len(data)) + kind + data)
+        parts.append(struct.pack(">I", zlib.crc32(kind + data)))
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".tiff", ".bmp", ".PNG"])
+def test_lossless_formats_are_read_exactly(tmp_path, rgb, extension):
+    path = tmp_path / f"a{extension}"
+    Image.fromarray(as_bytes(rgb)).save(path)
+    picture = images.load(path)
+    assert picture.dtype == np.float32
+    np.testing.assert_array_equal(picture, rgb)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".webp"])
+def test_lossy_formats_are_read(tmp_path, extension):
+    path = tmp_path / f"a{extension}"
+    Image.new("RGB", (20, 12), (200, 100, 50)).save(path, quality=95)
+    expected = np.broadcast_to(np.array([200, 100, 50]) / 255, (12, 20, 3))
+    np.testing.assert_allclose(images.load(path), expected, atol=3 / 255)
+
+
+def test_the_first_of_several_pictures_is_read(tmp_path):
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "a.png", "a.tif", "a.webp"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+        assert (images.load(tmp_path / name)[0, 0].round(1) == [1, 0, 0]).all(), name
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LA", "RGBA"])
+def test_modes_are_converted(tmp_path, mode):
+    image = Image.new("RGB", (4, 3), "white")
+    image.paste("black", (0, 0, 2, 3))
+    extension = "tif" if mode in ("CMYK", "YCbCr") else "png"
+    image.convert(mode).save(tmp_path / f"a.{extension}")
+    picture = images.load(tmp_path / f"a.{extension}")
+    assert picture.shape == (3, 4, 3)
+    np.testing.assert_allclose(picture[:, :2], 0, atol=1e-2)
+    np.testing.assert_allclose(picture[:, 2:], 1, atol=1e-2)
+
+
+def test_cmyk_jpegs_of_adobe_are_not_inverted(tmp_path):
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "a.jpg")  # red
+    np.testing.assert_allclose(images.load(tmp_path / "a.jpg")[8, 8], [1, 0, 0], atol=0.02)
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_16_bit_gray_keeps_its_precision(tmp_path, extension):
+    gray = np.array([[0, 1, 257, 32768, 65535]], np.uint16)
+    Image.fromarray(gray).save(tmp_path / f"a.{extension}")
+    picture = images.load(tmp_path / f"a.{extension}")
+    np.testing.assert_allclose(picture[0, :, 1], gray[0] / 65535, atol=1e-7)
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 0] = 255
+    rgba[0, :, 3] = [0, 51, 255]
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    expected = [[1, 1, 1], [1, 0.8, 0.8], [1, 0, 0]]
+    np.testing.assert_allclose(images.load(tmp_path / "a.png")[0], expected, atol=1e-6)
+
+
+def test_a_transparent_palette_colour_is_white(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.gif", transparency=0)
+    np.testing.assert_array_equal(images.load(tmp_path / "a.gif")[0], [[1, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, rgb, orientation):
+    # How each orientation's stored pixels come from the upright picture (EXIF 2.3, tag 0x0112).
+    stored = {
+        1: rgb,
+        2: rgb[:, ::-1],
+        3: rgb[::-1, ::-1],
+        4: rgb[::-1],
+        5: rgb.transpose(1, 0, 2),
+        6: np.rot90(rgb),
+        7: rgb[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(rgb, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(as_bytes(stored)).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(images.load(tmp_path / "a.png"), rgb)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ImageError, match=r"There is no picture .*none\.jpg: check the path"):
+        images.load(tmp_path / "none.jpg")
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    with pytest.raises(ImageError, match="is not a file"):
+        images.load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_forbidden_file_is_named(tmp_path, rgb):
+    images.save(tmp_path / "a.png", rgb)
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(ImageError, match="cannot be opened: Permission denied"):
+        images.load(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9, b"\x00" * 4096])
+def test_what_is_no_picture_is_refused(tmp_path, data):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.jpg: no picture that can be read; give a JPEG"):
+        images.load(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "bmp", "gif"])
+def test_a_cut_file_is_refused(tmp_path, extension):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / f"a.{extension}"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match=rf"a\.{extension}( is damaged|: no picture)"):
+        images.load(path)
+
+
+@pytest.mark.parametrize("side", [11_000, 14_000, 2**31 - 1])
+def test_a_hostile_size_is_refused_before_decoding(tmp_path, side):
+    (tmp_path / "a.png").write_bytes(png(side, side, (b"IDAT", b"")))
+    with pytest.raises(ImageError, match=r"declares more.* than the 120 million"):
+        images.load(tmp_path / "a.png")
+
+
+def test_a_picture_within_the_bound_raises_no_warning(tmp_path, recwarn):
+    (tmp_path / "a.png").write_bytes(png(10_000, 10_000, (b"IDAT", b"")))
+    with pytest.raises(ImageError, match="damaged"):
+        images.load(tmp_path / "a.png")
+    assert not recwarn.list
+
+
+def test_32_bit_pixels_are_refused(tmp_path):
+    Image.fromarray(np.ones((3, 4), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: its pixels are of the kind F, .* white"):
+        images.load(tmp_path / "a.tif")
+
+
+def test_opacity_is_handed_out_apart(tmp_path):
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 0] = 255
+    rgba[0, :, 3] = [0, 51, 255]
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    rgb, alpha = images.load_with_alpha(tmp_path / "a.png")
+    np.testing.assert_allclose(alpha, [[0, 0.2, 1]], atol=1e-7)
+    assert rgb.tolist() == [[[1, 1, 1], [1, 0, 0], [1, 0, 0]]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+def test_an_opaque_picture_has_no_alpha(tmp_path, mode):
+    Image.new("RGB", (4, 3), "red").convert(mode).save(tmp_path / "a.png")
+    assert images.load_with_alpha(tmp_path / "a.png")[1] is None
+
+
+def test_opacity_is_turned_with_the_picture(tmp_path):
+    rgba = np.full((2, 3, 4), 255, np.uint8)
+    rgba[0, 0, 3] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(rgba).save(tmp_path / "a.png", exif=exif)
+    assert images.load_with_alpha(tmp_path / "a.png")[1].tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_a_name_that_is_too_long_is_named(tmp_path):
+    with pytest.raises(ImageError, match="cannot be opened: File name too long"):
+        images.load(tmp_path / ("a" * 300))
