@@ -50,5 +50,5 @@ def _chunks(
     lines[:, 0] = _UP
     lines[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])  # modulo 256
-    yield b"IDAT", zlib.compress(lines, 6)
+    yield b"IDAT", zlib.compress(lines.data, 6)
     yield b"IEND", b""

@@ -47,7 +47,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         space = source.profile.xcolor_space.strip()
         mode = _MODES.get(space)
         native = image.mode if image.mode in ("L", "CMYK") else "RGB"
-        if mode != native and (mode, native) != ("RGB", "L"):
+        if mode is None or (mode != native and (mode, native) != ("RGB", "L")):
             raise ValueError(f"it is for {space} and the picture is {image.mode}")
         transform = ImageCms.buildTransform(
             source,
@@ -60,7 +60,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         image = image.convert(mode)
         if mode == "RGB" and _changes_nothing(transform):
             return image
-        return ImageCms.applyTransform(image, transform)
+        return transform.apply(image)
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         _logger.warning("The colour profile is passed over (%s): sRGB is assumed.", error)
         return image.convert("RGB")
@@ -68,7 +68,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     """Return whether an RGB transform moves no colour by more than one level of 255."""
-    levels = np.arange(0, 256, 15, np.uint8)
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
-    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), transform), np.int16)
+    moved = np.asarray(transform.apply(Image.fromarray(colours)), np.int16)
     return bool(np.abs(moved - colours).max() <= 1)
