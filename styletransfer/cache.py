@@ -5,8 +5,6 @@ program takes only the weights out of it and builds the graph anew, so that an o
 back an old graph.
 """
 
-import os
-import secrets
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from styletransfer import containers, networks
+from styletransfer import containers, files, networks
 from styletransfer.containers import Weights
 from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
@@ -113,12 +111,8 @@ def write(network: Network, weights: Weights, provenance: Provenance, folder: Pa
         model, {_METADATA + key: value for key, value in asdict(provenance).items()}
     )
     path = folder / f"{network.name}.onnx"
-    temporary = folder / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        temporary.write_bytes(model.SerializeToString())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.replacing(path) as stream:
+        stream.write(model.SerializeToString())
     return path
 
 

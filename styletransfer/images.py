@@ -5,13 +5,12 @@ network's BGR in 0..255 less its mean.
 """
 
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from styletransfer import provenance
+from styletransfer import files, provenance
 from styletransfer.decoders import MAX_PIXELS, decode, opened
 from styletransfer.encoders import FORMATS
 from styletransfer.errors import ImageError, UsageError
@@ -120,15 +119,9 @@ def save(
         pixels = np.dstack([pixels, alpha]) if kind.alpha else _over_white(pixels, alpha)
     levels, dtype = (255, np.uint8) if depth == 8 else (65535, np.uint16)
     text = None if parameters is None else provenance.to_text(parameters)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as stream:
-                kind.write(stream, np.rint(pixels * levels).astype(dtype), text)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with files.replacing(path) as stream:
+            kind.write(stream, np.rint(pixels * levels).astype(dtype), text)
     except (OSError, ValueError) as error:  # ValueError: too large for the format
         raise ImageError(f"{path} cannot be written: {error}.") from error
 

@@ -1,0 +1,27 @@
+"""Files that appear whole or not at all."""
+
+import pytest
+
+from styletransfer import files
+
+
+def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
+    path = tmp_path / "new folder" / "file"
+    with files.replacing(path) as stream:
+        stream.write(b"first")
+        assert not path.exists()
+    with files.replacing(path) as stream:
+        stream.write(b"second")
+        assert path.read_bytes() == b"first"
+    assert path.read_bytes() == b"second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError), files.replacing(path) as stream:
+        stream.write(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
