@@ -9,7 +9,7 @@ import onnx
 from styletransfer import onnxgrad
 from styletransfer.errors import NetworkError
 from styletransfer.losses import Term
-from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad import GraphBuilder, rewrites
 from styletransfer.session import Device, Session
 
 IMAGE = "data"
@@ -132,7 +132,12 @@ class Objective:
         )
 
 
-def build(network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term]) -> onnx.ModelProto:
+def build(
+    network: onnx.ModelProto,
+    shape: Sequence[int],
+    terms: Sequence[Term],
+    convolution: str = "auto",
+) -> onnx.ModelProto:
     """Return the model behind an `Objective`.
 
     Its inputs are `data`, `weights` (T,) and a `target/<term>` for every term; its outputs `terms`
@@ -151,6 +156,8 @@ def build(network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term])
     loss = graph.op("ReduceSum", weighted, output="loss")
     one = graph.constant(np.ones(1, np.float32))
     gradient = onnxgrad.backward(graph, {loss: one}, [IMAGE])[IMAGE]
+    if convolution != "direct":
+        rewrites.winograd(graph, rewrites.pays if convolution == "auto" else lambda _: True)
     return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{IMAGE}")])
 
 

@@ -1,7 +1,7 @@
 """An ONNX graph under construction, with the static shape and dtype of every tensor at hand."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -156,6 +156,30 @@ class GraphBuilder:
     def producer(self, name: str) -> onnx.NodeProto | None:
         """Return the node that computes a tensor, None for inputs and constants."""
         return self._producers.get(name)
+
+    def rebuild(self, replace: Callable[[onnx.NodeProto], bool]) -> None:
+        """Append all nodes anew, letting a function put others in the place of some.
+
+        Parameters
+        ----------
+        replace : callable
+            Called with each node in order. It appends nothing and returns False, and the node
+            stays; or it appends nodes that give tensors of the names of the node's outputs, and
+            returns True.
+
+        Raises
+        ------
+        GradientError
+            If a replacement gives an output another shape or dtype, or none.
+        """
+        nodes, self.nodes = self.nodes, []
+        for node in nodes:
+            types = {name: self._types.pop(name) for name in filter(None, node.output)}
+            if not replace(node):
+                self._types.update(types)
+                self.nodes.append(node)
+            elif any(self._types.get(name) != kind for name, kind in types.items()):
+                raise GradientError(f"What replaces the {describe(node)} gives another tensor.")
 
     def model(self, outputs: Sequence[str], name: str = "graph") -> onnx.ModelProto:
         """Return the model that computes `outputs`, without all that they do not need.
