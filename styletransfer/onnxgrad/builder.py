@@ -204,11 +204,6 @@ class GraphBuilder:
             if not needed.isdisjoint(node.output):
                 kept.append(node)
                 needed.update(node.input)
-        initializers = [
-            numpy_helper.from_array(array, key)
-            for key, array in self.initializers.items()
-            if key in needed
-        ]
         graph = helper.make_graph(
             kept[::-1],
             name,
