@@ -12,14 +12,25 @@ import numpy as np
 
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
+Point = tuple[np.ndarray, float, np.ndarray]
+"""An image, the loss and its gradient there."""
+
 SUFFICIENT = 1e-4
 """The part of the first-order decrease that a step must bring (Armijo's condition)."""
 
 FIRST_CHANGE = 0.02
 """The largest change of a pixel in the first trial step, as a part of its range."""
 
+CURVATURE = 0.9
+"""The part of the slope that may be left at the end of a step (Wolfe's condition)."""
+
 MAX_TRIALS = 20
 """Trial steps of one line search."""
+
+NO_GRADIENT = "the gradient has vanished"
+NO_PROGRESS = "the loss no longer falls"
+NO_STEP = "the line search found no better image"
+"""Reasons to stop."""
 
 
 @dataclass
@@ -68,7 +79,9 @@ def start(function: Function, image: np.ndarray, history: int) -> State:
     return State(image, gradient, loss, vectors, np.zeros((2 * history,) * 2), [])
 
 
-def step(function: Function, state: State, lower: np.ndarray, upper: np.ndarray) -> str | None:
+def step(
+    function: Function, state: State, lower: np.ndarray, upper: np.ndarray, tolerance: float
+) -> str | None:
     """Advance by one iteration.
 
     Parameters
@@ -79,34 +92,37 @@ def step(function: Function, state: State, lower: np.ndarray, upper: np.ndarray)
         Changed in place; left as it is where no step is found.
     lower, upper : ndarray, shape (N,)
         The bounds, float32.
+    tolerance : float
+        The part of the loss by which it must fall for there to be another iteration.
 
     Returns
     -------
     str or None
-        Why there is no further step, in words; None after a step.
+        Why there should be no further iteration, in words.
     """
-    at_bound = np.where(state.gradient > 0, state.image <= lower, state.image >= upper)
-    projected = np.where(at_bound, np.float32(0), state.gradient)
-    steepest = float(np.abs(projected).max())
-    if steepest == 0:
-        return "the gradient has vanished"
-    direction = _direction(state, projected, at_bound)
-    found = _search(function, state, direction, lower, upper)
+    gradient = state.gradient
+    at_bound = ((gradient > 0) & (state.image <= lower)) | ((gradient < 0) & (state.image >= upper))
+    held = np.flatnonzero(at_bound)
+    projected = gradient.copy()
+    projected[held] = 0
+    if not projected.any():
+        return NO_GRADIENT
+    found = _search(function, state, _direction(state, projected, held), lower, upper)
     if found is None and state.order:
         # The curvature gathered so far misleads; begin anew from the gradient alone.
         state.order.clear()
-        direction = _direction(state, projected, at_bound)
-        found = _search(function, state, direction, lower, upper)
+        found = _search(function, state, -projected, lower, upper)
     if found is None:
-        return "the line search found no better image"
+        return NO_STEP
     image, loss, gradient = found
     _remember(state, image, gradient)
+    before = state.loss
     state.image, state.loss, state.gradient = image, loss, gradient
     state.iteration += 1
-    return None
+    return NO_PROGRESS if before - loss <= tolerance * max(abs(before), abs(loss)) else None
 
 
-def _direction(state: State, projected: np.ndarray, at_bound: np.ndarray) -> np.ndarray:
+def _direction(state: State, projected: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Return minus the inverse Hessian, on the pixels that are free, times the gradient.
 
     The two loops of the classic recursion run on coefficients of the history's vectors. Inner
@@ -118,7 +134,6 @@ def _direction(state: State, projected: np.ndarray, at_bound: np.ndarray) -> np.
     Chen, Wang, Zhou: Large-scale L-BFGS using MapReduce (2014).
     """
     m = len(state.vectors) // 2
-    held = np.flatnonzero(at_bound)
     fixed = state.vectors[:, held]
     products = state.products - fixed @ fixed.T
     with_gradient = (state.vectors @ projected).astype(np.float64)
@@ -151,25 +166,41 @@ def _search(
     direction: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
-) -> tuple[np.ndarray, float, np.ndarray] | None:
-    """Return the first image along the clipped direction that lowers the loss enough.
+) -> Point | None:
+    """Return a point along the clipped direction that lowers the loss enough.
 
-    Shorter steps follow the parabola through the loss and slope here and the loss there.
+    A step that does not is shortened by the parabola through the loss and slope here and the loss
+    there. One at whose end the loss still falls nearly as steeply is lengthened by the secant of
+    the slopes: the step's length is unknown only while there is no curvature to go by.
     """
     length = 1.0
     if not state.order:
         length = FIRST_CHANGE * float(np.max(upper - lower)) / float(np.abs(direction).max())
+    best: Point | None = None
     for _ in range(MAX_TRIALS):
-        image = np.clip(state.image + np.float32(length) * direction, lower, upper)
-        slope = float(np.dot(state.gradient, image - state.image))
+        image = np.float32(length) * direction
+        image += state.image
+        np.clip(image, lower, upper, out=image)
+        change = image - state.image
+        slope = float(np.dot(state.gradient, change))
         if slope >= 0:
-            return None
+            return best
         loss, gradient = function(image)
-        if loss <= state.loss + SUFFICIENT * slope:
-            return image, loss, gradient
-        shorter = -slope / (2 * (loss - state.loss - slope))
-        length *= min(max(shorter, 0.1), 0.5) if np.isfinite(loss) else 0.1
-    return None
+        if not loss <= state.loss + SUFFICIENT * slope:
+            if best is not None:
+                return best
+            shorter = -slope / (2 * (loss - state.loss - slope))
+            length *= min(max(shorter, 0.1), 0.5) if np.isfinite(loss) else 0.1
+            continue
+        if best is not None and loss >= best[1]:
+            return best
+        best = image, loss, gradient
+        end_slope = float(np.dot(gradient, change))
+        if end_slope > CURVATURE * slope:
+            return best
+        longer = slope / (slope - end_slope) if end_slope > slope else np.inf
+        length *= min(max(longer, 2.0), 10.0)
+    return best
 
 
 def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> None:

@@ -1,14 +1,23 @@
-"""Minimisers of a function over an image whose pixels are bounded."""
+"""Minimisers of a function over an image whose pixels are bounded.
+
+All take the same first six arguments: the function, the first image, (1, C, H, W), the lower and
+the upper bounds, which broadcast to it, the most iterations to make, and a callback. All return why
+they stopped, in words; the result is the image that the callback got last.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from styletransfer import lbfgs as projected
+from styletransfer import adam as adam_method
+from styletransfer import lbfgs as lbfgs_method
 
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
-"""From an image to the loss and its gradient, both of the image's shape."""
+"""From a float32 image to the loss and its gradient, which has the image's shape."""
+
+TOLERANCE = 2.220446049250313e-09
+"""SciPy's: ten million times the resolution of float64."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +31,16 @@ class Iterate:
     image : ndarray
         The image itself, float32. It is the minimiser's own: copy what is to be kept.
     loss : float
-        The function's value there.
+        The function's value there; with Adam at the image before, since it looks no further.
     """
 
     iteration: int
     image: np.ndarray
     loss: float
+
+
+Callback = Callable[[Iterate], str | None]
+"""Called after each iteration; a reason that it returns, in words, ends the minimisation."""
 
 
 def lbfgsb(
@@ -36,31 +49,21 @@ def lbfgsb(
     lower: np.ndarray,
     upper: np.ndarray,
     iterations: int,
-    callback: Callable[[Iterate], None],
+    callback: Callback,
+    *,
     history: int = 8,
+    tolerance: float = TOLERANCE,
 ) -> str:
     """Minimise with SciPy's L-BFGS-B, as the original does.
 
     Parameters
     ----------
-    function : callable
-        From a float32 image to the loss and its gradient.
-    image : ndarray, shape (1, C, H, W)
-        Where to start.
-    lower, upper : ndarray
-        The bounds, broadcastable to the image's shape.
-    iterations : int
-        The most iterations to make.
-    callback : callable
-        Called with an `Iterate` after each iteration.
+    function, image, lower, upper, iterations, callback
+        See the top of this module.
     history : int
         How many pairs of steps and gradient differences approximate the curvature.
-
-    Returns
-    -------
-    str
-        Why it stopped, in words. The result is the image accepted last; the original returned the
-        last one evaluated, which a failed line search leaves worse.
+    tolerance : float
+        It stops once an iteration lowers the loss by no more than this part of it.
 
     References
     ----------
@@ -70,21 +73,21 @@ def lbfgsb(
 
     shape = image.shape
     iteration = 0
+    stopped: str | None = None
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = function(x.reshape(shape).astype(np.float32))
         return loss, gradient.ravel().astype(np.float64)
 
     def report(intermediate_result: OptimizeResult) -> None:
-        nonlocal iteration
+        nonlocal iteration, stopped
         iteration += 1
         accepted = intermediate_result.x.reshape(shape).astype(np.float32)
-        callback(Iterate(iteration, accepted, float(intermediate_result.fun)))
+        stopped = callback(Iterate(iteration, accepted, float(intermediate_result.fun)))
+        if stopped:
+            raise StopIteration
 
-    bounds = Bounds(
-        np.broadcast_to(lower, shape).ravel().astype(np.float64),
-        np.broadcast_to(upper, shape).ravel().astype(np.float64),
-    )
+    bounds = Bounds(*(np.broadcast_to(b, shape).ravel().astype(float) for b in (lower, upper)))
     result = minimize(
         evaluate,
         image.ravel().astype(np.float64),
@@ -92,22 +95,22 @@ def lbfgsb(
         method="L-BFGS-B",
         bounds=bounds,
         callback=report,
-        options={"maxiter": iterations, "maxcor": history},
+        options={"maxiter": iterations, "maxcor": history, "ftol": tolerance},
     )
-    return _reason(result.message, iterations)
+    return stopped or _reason(result.message, iterations)
 
 
 def _reason(message: str, iterations: int) -> str:
     """Say SciPy's reason for stopping in plain words."""
     if "ITERATIONS" in message:
-        return f"all {iterations} iterations are done"
-    if "PROJECTED GRADIENT" in message or "PGTOL" in message:
-        return "the gradient has vanished"
+        return _all_done(iterations)
+    if "PROJECTED GRADIENT" in message:
+        return lbfgs_method.NO_GRADIENT
     if "REDUCTION" in message:
-        return "the loss no longer falls"
+        return lbfgs_method.NO_PROGRESS
     if "EVALUATIONS" in message:
         return "the limit on evaluations is reached"
-    return f"the line search found no better image ({message})"
+    return f"{lbfgs_method.NO_STEP} ({message})"
 
 
 def lbfgs(
@@ -116,12 +119,19 @@ def lbfgs(
     lower: np.ndarray,
     upper: np.ndarray,
     iterations: int,
-    callback: Callable[[Iterate], None],
+    callback: Callback,
+    *,
     history: int = 8,
+    tolerance: float = TOLERANCE,
 ) -> str:
-    """Minimise with our own projected L-BFGS in float32, see `projected`.
+    """Minimise with a projected L-BFGS in float32, see `styletransfer.lbfgs`.
 
-    Parameters and result are those of `lbfgsb`.
+    Parameters
+    ----------
+    function, image, lower, upper, iterations, callback
+        See the top of this module.
+    history, tolerance
+        As for `lbfgsb`.
     """
     shape = image.shape
 
@@ -132,13 +142,82 @@ def lbfgs(
     low, high = (
         np.ascontiguousarray(np.broadcast_to(b, shape).ravel(), np.float32) for b in (lower, upper)
     )
-    state = projected.start(evaluate, np.clip(image.ravel(), low, high), history)
-    for _ in range(iterations):
-        reason = projected.step(evaluate, state, low, high)
+    state = lbfgs_method.start(evaluate, np.clip(image.ravel(), low, high), history)
+    while state.iteration < iterations:
+        before = state.iteration
+        reason = lbfgs_method.step(evaluate, state, low, high, tolerance)
+        if state.iteration > before:
+            accepted = Iterate(state.iteration, state.image.reshape(shape), state.loss)
+            reason = callback(accepted) or reason
         if reason:
             return reason
-        callback(Iterate(state.iteration, state.image.reshape(shape), state.loss))
+    return _all_done(iterations)
+
+
+def adam(
+    function: Function,
+    image: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    iterations: int,
+    callback: Callback,
+    *,
+    step: float = 0.02,
+    betas: tuple[float, float] = (0.9, 0.99),
+    epsilon: float = 1e-8,
+    decay: float = 1.0,
+    average: float = 0.0,
+    tolerance: float = 0.0,
+) -> str:
+    """Minimise with Adam, clipping each iterate to the bounds, see `styletransfer.adam`.
+
+    Parameters
+    ----------
+    function, image, lower, upper, iterations, callback
+        See the top of this module.
+    step : float
+        The length of a step, as a part of a pixel's range: 0.02 is 5 of 255 grey levels.
+    betas : tuple of float
+        How much of the running means of gradient and square stays at each iteration.
+    epsilon : float
+        Keeps the step finite where there is hardly a gradient; in units of the gradient by pixels
+        in [0, 1], and added before the correction of the means, as in TensorFlow.
+    decay : float
+        The step is multiplied by it at each iteration.
+    average : float
+        How much of a running mean of the iterates stays at each iteration; the mean is then the
+        result. With 0 the result is the last iterate.
+    tolerance : float
+        It stops once the loss has changed by less than this part of it; with 0 it never does.
+    """
+    lower, upper = np.float32(lower), np.float32(upper)
+    span = float(np.max(upper - lower))
+    state = adam_method.start(np.clip(image, lower, upper).astype(np.float32))
+    before = np.inf
+    for i in range(iterations):
+        loss, gradient = function(state.image)
+        adam_method.step(
+            state,
+            gradient,
+            lower,
+            upper,
+            rate=step * span * decay**i,
+            betas=betas,
+            epsilon=epsilon / span,
+            average=average,
+        )
+        reason = callback(Iterate(i + 1, adam_method.result(state, average), loss))
+        if reason:
+            return reason
+        if abs(before - loss) < tolerance * abs(loss):
+            return lbfgs_method.NO_PROGRESS
+        before = loss
+    return _all_done(iterations)
+
+
+def _all_done(iterations: int) -> str:
     return f"all {iterations} iterations are done"
 
 
-OPTIMIZERS: dict[str, Callable[..., str]] = {"lbfgsb": lbfgsb, "lbfgs": lbfgs}
+OPTIMIZERS: dict[str, Callable[..., str]] = {"lbfgsb": lbfgsb, "lbfgs": lbfgs, "adam": adam}
+"""The minimisers by the names that the command knows them by."""
