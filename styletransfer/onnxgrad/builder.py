@@ -209,12 +209,18 @@ class GraphBuilder:
             name,
             [self._value_info(key) for key in self.inputs if key in needed],
             [self._value_info(key) for key in outputs],
-            initializers,
         )
-        opsets = [helper.make_opsetid("", self.opset)]
-        return helper.make_model(
-            graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="styletransfer"
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=IR_VERSION,
+            producer_name="styletransfer",
         )
+        # One by one, and last: each of the calls above copies all that it is given.
+        for key, array in self.initializers.items():
+            if key in needed:
+                model.graph.initializer.add().CopyFrom(numpy_helper.from_array(array, key))
+        return model
 
     def _take_over(self, model: onnx.ModelProto, input_shapes: Mapping[str, Sequence[int]]) -> None:
         self.opset = _opset(model)
