@@ -164,19 +164,10 @@ class Session:
         Parameters
         ----------
         inputs : mapping of str to ndarray
-            Cast to float32 and copied to the device.
+            Copied as float32 to the device.
         """
         for name, array in inputs.items():
-            if np.shape(array) != self._shapes[name]:
-                raise ValueError(
-                    f"input {name} has shape {np.shape(array)}, not {self._shapes[name]}"
-                )
-            # SciPy hands out float64, of which the runtime would take the raw bytes.
-            array = np.ascontiguousarray(array, dtype=np.float32)
-            # Kept here: on the CPU the runtime's value is a view of the array.
-            value = self._values.ortvalue_from_numpy(array, *self._where)
-            self._inputs[name] = (array, value)
-            self._binding.bind_ortvalue_input(name, value)
+            self._bind(name, np.array(array, np.float32, order="C"))
 
     def run(self, inputs: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Run the model once.
@@ -184,14 +175,24 @@ class Session:
         Parameters
         ----------
         inputs : mapping of str to ndarray, optional
-            Bound before the run, see `bind`.
+            Values for this run; the other inputs are as bound.
 
         Returns
         -------
         dict of str to ndarray
             Every output by name, float32; the caller owns the arrays.
         """
-        self.bind(inputs or {})
+        for name, array in (inputs or {}).items():
+            # SciPy hands out float64, of which the runtime would take the raw bytes.
+            self._bind(name, np.ascontiguousarray(array, np.float32))
         self._session.run_with_iobinding(self._binding)
         values: Sequence[np.ndarray] = self._binding.copy_outputs_to_cpu()
         return {name: np.array(value) for name, value in zip(self.outputs, values, strict=True)}
+
+    def _bind(self, name: str, array: np.ndarray) -> None:
+        if array.shape != self._shapes[name]:
+            raise ValueError(f"input {name} has shape {array.shape}, not {self._shapes[name]}")
+        value = self._values.ortvalue_from_numpy(array, *self._where)
+        # Kept together: on the CPU the runtime's value is a view of the array.
+        self._inputs[name] = (array, value)
+        self._binding.bind_ortvalue_input(name, value)
