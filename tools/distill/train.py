@@ -58,6 +58,11 @@ def network_input(crops: Tensor) -> Tensor:
     return data.contiguous(memory_format=torch.channels_last)
 
 
+def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
+    """Map a file that keeps what an interrupted run has put there."""
+    return np.memmap(path, dtype, "r+" if path.exists() else "w+", shape=shape)
+
+
 class Lesson:
     """Crops and what the teacher says of them, standardised a channel; on disk, memory-mapped.
 
@@ -73,13 +78,9 @@ class Lesson:
         self.capacity = capacity
         sizes = [pair.channels * (pair.last - pair.first) ** 2 for pair in PAIRS]
         self._edges = np.cumsum([0, *sizes])
-        self.crops = np.memmap(
-            folder / f"{name}.crops", np.uint8, "w+", shape=(capacity, SIDE, SIDE, 3)
-        )
-        self.maps = np.memmap(
-            folder / f"{name}.maps", np.float16, "w+", shape=(capacity, self._edges[-1])
-        )
-        self.filled = self._next = 0
+        self.crops = _mapped(folder / f"{name}.crops", np.uint8, (capacity, SIDE, SIDE, 3))
+        self.maps = _mapped(folder / f"{name}.maps", np.float16, (capacity, int(self._edges[-1])))
+        self.filled = self.next = 0
         self.scales: list[
             tuple[Tensor, Tensor]
         ] = []  # mean and standard deviation a channel, a pair
@@ -114,13 +115,13 @@ class Lesson:
     def add(self, count: int, plain: bool = False) -> None:
         """Put `count` new crops in the store, over the oldest where it is full."""
         crops, maps = self._teach(count, plain)
-        places = (self._next + np.arange(count)) % self.capacity
+        places = (self.next + np.arange(count)) % self.capacity
         self.crops[places] = crops
         for number, (values, (mean, deviation)) in enumerate(zip(maps, self.scales, strict=True)):
             values = (values - mean.view(-1, 1, 1)) / deviation.view(-1, 1, 1)
             start, stop = self._edges[number : number + 2]
             self.maps[places, start:stop] = values.flatten(1).numpy().astype(np.float16)
-        self._next = (self._next + count) % self.capacity
+        self.next = (self.next + count) % self.capacity
         self.filled = min(self.filled + count, self.capacity)
 
     def take(self, places: np.ndarray, device: str) -> tuple[Tensor, list[Tensor]]:
@@ -241,7 +242,7 @@ class Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.step, self.taught, self.owed, self.started = 0, 0, 0.0, time.time()
-        scales = self._resume()
+        scales, stored = self._resume()
         seed = settings.seed + self.step  # a resumed run sees new crops
         self.choice = np.random.default_rng(seed)
         self.lesson = Lesson(
@@ -250,27 +251,29 @@ class Trainer:
         self.exam = Lesson(teacher, Pictures(folder, True, 1), folder, "exam", 192)
         if scales:
             self.lesson.scales = scales
+            self.lesson.filled, self.lesson.next = stored
         else:
             self.lesson.measure()
         self.exam.scales = self.lesson.scales
         for _ in range(self.exam.capacity // 16):
             self.exam.add(16, plain=True)
 
-    def _resume(self) -> list[tuple[Tensor, Tensor]] | None:
+    def _resume(self) -> tuple[list[tuple[Tensor, Tensor]], tuple[int, int]]:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
-            return None
+            return [], (0, 0)
         state = torch.load(path, weights_only=True)
         for name in ("student", "heads", "average", "average_heads", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.taught, self.started = state["step"], state["taught"], state["started"]
-        return state["scales"]
+        return state["scales"], state.get("stored", (0, 0))
 
     def save(self) -> None:
         names = ("student", "heads", "average", "average_heads", "optimizer")
         state = {name: getattr(self, name).state_dict() for name in names}
         state |= {"step": self.step, "taught": self.taught, "started": self.started}
-        torch.save(state | {"scales": self.lesson.scales}, self.folder / "checkpoint.new")
+        state |= {"scales": self.lesson.scales, "stored": (self.lesson.filled, self.lesson.next)}
+        torch.save(state, self.folder / "checkpoint.new")
         os.replace(self.folder / "checkpoint.new", self.folder / "checkpoint.pt")
 
     def progress(self) -> float:
@@ -283,7 +286,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.owed += settings.batch / settings.reuse
-        while self.owed >= 16 or self.lesson.filled < 512:
+        while self.owed >= 16 or self.lesson.filled < 256:
             self.lesson.add(16)
             self.taught += 16
             self.owed = max(0.0, self.owed - 16)
