@@ -1,55 +1,28 @@
-"""Style transfer itself: scaling, the first image, targets, optimisation."""
+"""Style transfer itself: scaling, targets, optimisation."""
 
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 
-from styletransfer import caffe, images, weights
+from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.firstimage import first_image
+from styletransfer.loading import load_network
 from styletransfer.losses import Content, Gram
-from styletransfer.networks import NETWORKS
 from styletransfer.objective import Objective, statistics
-from styletransfer.optimizers import OPTIMIZERS, Iterate
-from styletransfer.progress import DownloadDisplay, Progress, ProgressDisplay
+from styletransfer.optimizers import OPTIMIZERS
+from styletransfer.progress import Progress, ProgressDisplay
+from styletransfer.run import Run, Summary
 from styletransfer.session import choose_device
+from styletransfer.settings import Settings, check_names
 
 logger = logging.getLogger(__name__)
 
 STYLE_SCALE = 1.2
 """How much larger than the content image the style image is made; the original's constant."""
-
-CONTENT_SHARE = 0.95
-"""How much of the first image is the content with ``init="mixed"``; the rest is the style."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """How a run ended.
-
-    Attributes
-    ----------
-    iterations, evaluations : int
-        What was done.
-    first_loss, last_loss : float
-        The loss of the first image and of the result.
-    reason : str
-        Why the optimiser stopped, in words.
-    seconds : float
-        Time from the images to the result.
-    """
-
-    iterations: int
-    evaluations: int
-    first_loss: float
-    last_loss: float
-    reason: str
-    seconds: float
 
 
 class StyleTransfer:
@@ -69,6 +42,11 @@ class StyleTransfer:
         The folder with the networks' weights; by default the usual ones, see `weights`.
     threads : int
         Threads on the CPU; 0 means one a core.
+
+    Attributes
+    ----------
+    summary : Summary or None
+        How the last run ended.
 
     Raises
     ------
@@ -96,12 +74,12 @@ class StyleTransfer:
         threads: int = 0,
     ) -> None:
         self.use_pbar = use_pbar
+        self.network = load_network(model_name, models, use_pbar)
         self.device, reason = choose_device(gpu_id, threads)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
-        self.network = _load(model_name, models, use_pbar)
         self.summary: Summary | None = None
-        self._latest: np.ndarray | None = None
+        self._run: Run | None = None
 
     def transfer_style(
         self,
@@ -114,11 +92,8 @@ class StyleTransfer:
         verbose: bool = False,
         callback: Callable[[np.ndarray], None] | None = None,
         *,
-        style_layers: Mapping[str, float] | None = None,
-        content_layers: Mapping[str, float] | None = None,
-        optimizer: str = "lbfgsb",
-        seed: int | None = None,
         progress: Callable[[Progress], None] | None = None,
+        **options: object,
     ) -> int:
         """Make the picture; `get_generated` returns it.
 
@@ -140,14 +115,10 @@ class StyleTransfer:
             Whether to log a line for each iteration.
         callback : callable, optional
             Called after each iteration with the image, float RGB in [0, 1], (H, W, 3).
-        style_layers, content_layers : mapping of str to float, optional
-            The layers to match and the weight of each; by default the network's own.
-        optimizer : str
-            A name in `optimizers.OPTIMIZERS`.
-        seed : int, optional
-            Makes the noise the same each time.
         progress : callable, optional
             Called after each iteration with a `Progress`.
+        **options
+            Any other parameter of `Settings` but the model.
 
         Returns
         -------
@@ -161,32 +132,17 @@ class StyleTransfer:
         NetworkError
             If the network lacks a layer that was asked for.
         """
-        _check(length=length, ratio=ratio, n_iter=n_iter)
-        if optimizer not in OPTIMIZERS:
-            raise UsageError(
-                f"there is no optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}"
-            )
-        _check(length=length, ratio=ratio, n_iter=n_iter)
-        if optimizer not in OPTIMIZERS:
-            raise UsageError(
-                f"there is no optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}"
-            )
-        started = time.monotonic()
-        self.summary = self._latest = None
-        network = self.network
-        content = self._prepare(img_content, length, 1.0)
-        style = self._prepare(img_style, length, STYLE_SCALE)
-        first = first_image(init, content, style, network.mean, seed)
-        contents = [Content(layer) for layer in content_layers or network.content_layers]
-        styles = [Gram(layer) for layer in style_layers or network.style_layers]
-        factors = list((content_layers or network.content_layers).values())
-        factors += [ratio * w for w in (style_layers or network.style_layers).values()]
-        targets = statistics(network.model, content, contents, self.device)
-        targets |= statistics(network.model, style, styles, self.device)
-        objective = Objective(network.model, content.shape, [*contents, *styles], self.device)
-        objective.bind(targets, factors)
-        height, width = content.shape[2:]
-        logger.info("%d x %d pixels on %s", width, height, objective.provider)
+        self.summary = self._run = None
+        picture = init if isinstance(init, np.ndarray) else None
+        if picture is None:
+            options["init"] = init
+        check_names(options)
+        settings = Settings(length=length, ratio=ratio, n_iter=n_iter, **options)
+        content = self._prepare(img_content, settings.length, 1.0)
+        style = self._prepare(img_style, settings.length, STYLE_SCALE)
+        start = settings.init if picture is None else _as_rgb(picture)
+        first = first_image(start, content, style, self.network.mean, settings.seed)
+        objective = self._objective(settings, content, style)
 
         listeners = [progress] if progress else []
         if callback:
@@ -198,21 +154,14 @@ class StyleTransfer:
         with ProgressDisplay() if shown else nullcontext() as display:
             if display:
                 listeners.append(display.show)
-            tracker = _Tracker(objective, n_iter, self._accept, listeners)
-            mean = network.mean.reshape(1, 3, 1, 1)
-            reason = "interrupted"
-            try:
-                reason = OPTIMIZERS[optimizer](
-                    tracker.evaluate, first, -mean, 255 - mean, n_iter, tracker.accept
-                )
-            finally:
-                self.summary = tracker.summary(reason, time.monotonic() - started)
+            self._run = Run(settings.n_iter, self._to_picture, listeners)
+            self.summary = self._minimise(settings, objective, first)
         return self.summary.iterations
 
     @property
     def has_image(self) -> bool:
         """Whether `get_generated` has an image to return."""
-        return self._latest is not None
+        return self._run is not None and self._run.latest is not None
 
     def get_generated(self) -> np.ndarray:
         """Return the result, or the best image so far of a run that was interrupted.
@@ -227,14 +176,45 @@ class StyleTransfer:
         UsageError
             If there is no image yet.
         """
-        if self._latest is None:
+        if not self.has_image:
             raise UsageError("there is no image yet: call transfer_style first")
-        return images.deprocess(self._latest, self.network.mean)
+        return self._to_picture(self._run.latest)
 
-    def _accept(self, image: np.ndarray) -> Callable[[], np.ndarray]:
-        """Remember the best image so far; return what makes a picture of it."""
-        latest = self._latest = image.copy()
-        return lambda: images.deprocess(latest, self.network.mean)
+    def _minimise(self, settings: Settings, objective: Objective, first: np.ndarray) -> Summary:
+        """Run the optimiser; an interrupted run has a summary too."""
+        run = self._run
+        run.begin(objective)
+        mean = self.network.mean.reshape(1, 3, 1, 1)
+        reason = "interrupted"
+        try:
+            minimise = OPTIMIZERS[settings.optimizer]
+            reason = minimise(run.evaluate, first, -mean, 255 - mean, settings.n_iter, run.accept)
+        finally:
+            self.summary = run.summary(reason)
+        return self.summary
+
+    def _objective(self, settings: Settings, content: np.ndarray, style: np.ndarray) -> Objective:
+        """Return the function to minimise, bound to what these pictures ask for."""
+        network = self.network
+        style_layers = settings.style_layers or network.style_layers
+        content_layers = settings.content_layers or network.content_layers
+        for kind, layers in (("style", style_layers), ("content", content_layers)):
+            if not layers:
+                raise UsageError(
+                    f"a network of one's own needs --{kind}-layers ({kind}_layers); it has "
+                    + ", ".join(output.name for output in network.model.graph.output)
+                )
+        contents = [Content(layer) for layer in content_layers]
+        styles = [Gram(layer) for layer in style_layers]
+        targets = statistics(network.model, content, contents, self.device)
+        targets |= statistics(network.model, style, styles, self.device)
+        objective = Objective(network.model, content.shape, [*contents, *styles], self.device)
+        factors = [*content_layers.values()]
+        factors += [settings.ratio * weight for weight in style_layers.values()]
+        objective.bind(targets, factors)
+        height, width = content.shape[2:]
+        logger.info("%d x %d pixels on %s", width, height, objective.provider)
+        return objective
 
     def _prepare(self, rgb: np.ndarray, length: float, factor: float) -> np.ndarray:
         """Scale an image to the length times a factor, and preprocess it."""
@@ -242,156 +222,9 @@ class StyleTransfer:
         scale = factor * images.scale_for(rgb.shape, length, self.network.input_size)
         return images.preprocess(images.rescale(rgb, scale), self.network.mean)
 
-
-class _Tracker:
-    """Stands between an objective and a minimiser: counts, and tells listeners how far it is."""
-
-    def __init__(
-        self,
-        objective: Objective,
-        iterations: int,
-        keep: Callable[[np.ndarray], Callable[[], np.ndarray]],
-        listeners: Sequence[Callable[[Progress], None]],
-    ) -> None:
-        self._objective = objective
-        self._iterations = iterations
-        self._keep = keep
-        self._listeners = listeners
-        self._first_loss = float("nan")
-        self._terms: dict[str, float] = {}
-        self._latest: Iterate | None = None
-        self._evaluations = 0
-        self._started = time.monotonic()
-
-    def evaluate(self, image: np.ndarray) -> tuple[float, np.ndarray]:
-        """Compute the objective."""
-        evaluation = self._objective.evaluate(image)
-        if not self._evaluations:
-            self._first_loss = evaluation.loss
-        self._evaluations += 1
-        self._terms = evaluation.terms
-        return evaluation.loss, evaluation.gradient
-
-    def accept(self, iterate: Iterate) -> None:
-        """Take note of an image that the minimiser has accepted."""
-        self._latest = iterate
-        step = Progress(
-            iterate.iteration,
-            self._iterations,
-            self._evaluations,
-            iterate.loss,
-            self._terms,
-            time.monotonic() - self._started,
-            self._keep(iterate.image),
-        )
-        for listener in self._listeners:
-            listener(step)
-
-    def summary(self, reason: str, seconds: float) -> Summary:
-        """Return how the run ended."""
-        iteration = self._latest.iteration if self._latest else 0
-        loss = self._latest.loss if self._latest else self._first_loss
-        return Summary(iteration, self._evaluations, self._first_loss, loss, reason, seconds)
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A network ready for use: its forward graph and what else its description fixes."""
-
-    model: onnx.ModelProto
-    mean: np.ndarray
-    input_size: int
-    style_layers: Mapping[str, float]
-    content_layers: Mapping[str, float]
-
-
-def _load(name: str, models: str | Path | None, use_pbar: bool) -> _Network:
-    """Return a built-in network by its name, or the Caffe network in a folder."""
-    table = NETWORKS.get(name)
-    if table is not None:
-        with DownloadDisplay() if use_pbar else nullcontext() as display:
-            model = weights.load(
-                name,
-                weights.model_directories(models),
-                report=logger.info,
-                progress=display.show if display else None,
-            )
-        return _Network(
-            model, table.mean, table.input_size, table.style_layers, table.content_layers
-        )
-    if not Path(name).is_dir():
-        raise UsageError(
-            f"{name!r} is neither a network nor a folder; choose one of {', '.join(NETWORKS)},"
-            " or give the folder of a Caffe network"
-        )
-    return _Network(*caffe.load_folder(name), {}, {})
-
-
-def first_image(
-    init: str | float | np.ndarray,
-    content: np.ndarray,
-    style: np.ndarray,
-    mean: np.ndarray,
-    seed: int | None = None,
-) -> np.ndarray:
-    """Return the image that the optimisation starts from.
-
-    Parameters
-    ----------
-    init : str, float or ndarray
-        See `StyleTransfer.transfer_style`.
-    content, style : ndarray, shape (1, 3, H, W)
-        Preprocessed; each of its own size.
-    mean : ndarray, shape (3,)
-        The network's mean, BGR.
-    seed : int, optional
-        Seed of the noise.
-
-    Returns
-    -------
-    ndarray
-        Preprocessed, of the content's shape, inside the bounds.
-
-    Raises
-    ------
-    UsageError
-        If `init` is a word that names nothing.
-    """
-    size = content.shape[2:]
-    if isinstance(init, np.ndarray):
-        return images.preprocess(images.resize(_as_rgb(init), size), mean)
-    if init == "content":
-        return content
-    if init == "mixed":
-        stretched = images.preprocess(images.resize(images.deprocess(style, mean), size), mean)
-        return CONTENT_SHARE * content + (1 - CONTENT_SHARE) * stretched
-    try:
-        exponent = float(init)
-    except ValueError:
-        exponent = float("nan")
-    if not np.isfinite(exponent):
-        raise UsageError(
-            f"init is {init!r}; give content, mixed, or the exponent of a noise such as -1 or 0"
-        )
-    return images.preprocess(_noise(size, exponent, np.random.default_rng(seed)), mean)
-
-
-def _noise(size: tuple[int, int], exponent: float, random: np.random.Generator) -> np.ndarray:
-    """Return noise whose amplitude goes with a power of the frequency, (H, W, 3) in [0, 1].
-
-    The distance is from the grid's centre, though the transform has its zero frequency in a
-    corner, and the phases' sine and cosine are drawn apart: the original's noise is so.
-    """
-    from scipy.fft import ifftn
-
-    rows, columns = np.ogrid[: size[0], : size[1]]
-    distance = np.hypot(rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2)
-    distance[distance == 0] = 1
-    a, b = random.standard_normal((2, *size, 3))
-    spectrum = np.cos(2 * np.pi * a) + 1j * np.sin(2 * np.pi * b)
-    noise = np.abs(ifftn(distance[..., np.newaxis] ** exponent * spectrum))
-    noise -= noise.min()
-    return noise / noise.max()
+    def _to_picture(self, image: np.ndarray) -> np.ndarray:
+        """Return an image as the network sees it as RGB in [0, 1]."""
+        return images.deprocess(image, self.network.mean)
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:
@@ -407,16 +240,6 @@ def _as_rgb(image: np.ndarray) -> np.ndarray:
             f" from {image.min()} to {image.max()}"
         )
     return image
-
-
-def _check(length: float, ratio: float, n_iter: int) -> None:
-    """Refuse numbers that cannot work."""
-    if not (np.isfinite(length) and length > 0):
-        raise UsageError(f"length is {length}; give a number of pixels above 0, such as 512")
-    if not (np.isfinite(ratio) and ratio >= 0):
-        raise UsageError(f"ratio is {ratio}; give a number that is not negative, such as 1e4")
-    if n_iter < 1:
-        raise UsageError(f"the number of iterations is {n_iter}; give at least 1")
 
 
 def _log(step: Progress) -> None:

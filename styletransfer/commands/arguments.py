@@ -1,0 +1,57 @@
+"""Flags: those that several commands take, and one for every parameter of `Settings`."""
+
+import argparse
+from collections.abc import Mapping
+
+from styletransfer import settings
+from styletransfer.settings import Settings
+
+_HEADINGS = {
+    "picture": "the picture",
+    "losses": "what is matched",
+    "optimiser": "the optimiser",
+}
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every parameter; `given` returns those that were used."""
+    groups = {key: parser.add_argument_group(title) for key, title in _HEADINGS.items()}
+    defaults = Settings()
+    for name, option in settings.describe().items():
+        default = getattr(defaults, name)
+        text = option.help if default is None else f"{option.help} (default: {_shown(default)})"
+        groups[option.group].add_argument(
+            *settings.flags(name, option),
+            dest=name,
+            default=argparse.SUPPRESS,
+            nargs=option.kind.nargs,
+            metavar=option.kind.metavar,
+            help=text.replace("%", "%%"),
+        )
+
+
+def given(options: argparse.Namespace) -> dict[str, object]:
+    """Return the parameters that flags were used for, as they were typed."""
+    return {name: value for name, value in vars(options).items() if name in settings.describe()}
+
+
+def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:
+    """Add what every command takes; `suppress` keeps a sub-command's defaults from winning."""
+    default: Mapping[str, object] = {"default": argparse.SUPPRESS} if suppress else {}
+    add = parser.add_argument_group("everywhere").add_argument
+    add(
+        "--models",
+        metavar="DIR",
+        help="the folder with the networks (default: $STYLETRANSFER_MODELS, ./models, or the"
+        " user's data folder)",
+        **default,
+    )
+    add("--quiet", action="store_true", help="print nothing but warnings and errors", **default)
+    add("--debug", action="store_true", help="show the traceback of an error", **default)
+
+
+def _shown(default: object) -> str:
+    """Return a default as somebody would type it."""
+    if isinstance(default, float):
+        return settings.compact(default)
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
