@@ -1,28 +1,23 @@
-"""Caffe's files (prototxt, caffemodel, mean) become ONNX models and NumPy arrays.
+"""Caffe's files become ONNX models.
 
 Both generations of the format are read: V1 (field ``layers``, types as enums) and V2 (``layer``,
 types as strings). Files are parsed by protobuf, bounded in size and never executed.
 """
 
-import math
-import mmap
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, Message
 
 from styletransfer import layers
-from styletransfer.caffe_schema import BlobProto, NetParameter
+from styletransfer.caffemodel import read_caffemodel, read_mean
 from styletransfer.errors import NetworkError
 from styletransfer.networks import MEAN
-from styletransfer.prototxt import MAX_SIZE, Description, check_size
-from styletransfer.prototxt import read as read_prototxt
+from styletransfer.prototxt import MAX_SIZE, Description, read_prototxt
 
-MAX_CAFFEMODEL = (2 << 30) - 1  # bytes; protobuf itself reads no more
-MAX_MEAN = 64 << 20  # bytes
+__all__ = ["convert", "load_folder", "read_caffemodel", "read_mean"]
 
 
 def convert(
@@ -100,82 +95,6 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
     return model, MEAN if mean_file is None else read_mean(mean_file), min(shape[2:])
 
 
-def read_caffemodel(path: str | PathLike[str]) -> dict[str, list[np.ndarray]]:
-    """Read the weights of a caffemodel, V1 or V2.
-
-    Parameters
-    ----------
-    path : path
-        The file, of at most 2 GiB.
-
-    Returns
-    -------
-    dict of str to list of ndarray
-        Each layer's weight blobs, float32 and read-only, by the layer's name in the file's order.
-        Shapes are those of the file: in V1 they have four axes, (1, 1, 1, n) for a bias.
-
-    Raises
-    ------
-    NetworkError
-        The file cannot be read, is no caffemodel, or is damaged.
-    """
-    path = Path(path)
-    net = NetParameter()
-    _parse(net, path, MAX_CAFFEMODEL, "caffemodel")
-    if not net.layers and not net.layer:
-        raise NetworkError(f"{path} holds no layers, so it is not a caffemodel; get it again")
-    weights: dict[str, list[np.ndarray]] = {}
-    for layer in (*net.layers, *net.layer):
-        if layer.name in weights:
-            raise NetworkError(f"{path}: two layers with weights are called {layer.name!r}")
-        if layer.blobs:
-            weights[layer.name] = [_array(blob, f"{path}: {layer.name!r}") for blob in layer.blobs]
-    return weights
-
-
-def read_mean(path: str | PathLike[str]) -> np.ndarray:
-    """Read the mean of a training set.
-
-    Parameters
-    ----------
-    path : path
-        ``.npy`` or ``.binaryproto``: an image (3, H, W), BGR, range 0 to 255, or its mean (3,).
-
-    Returns
-    -------
-    ndarray of shape (3,), float64
-        The mean over all positions, per channel, BGR.
-
-    Raises
-    ------
-    NetworkError
-        The file cannot be read or holds no such mean.
-    """
-    path = Path(path)
-    if path.suffix == ".npy":
-        check_size(path, MAX_MEAN)
-        try:
-            # Mapping checks the size in the header against the file's; nothing is unpickled.
-            image = np.lib.format.open_memmap(path, mode="r")
-        except Exception as error:  # a damaged header fails in ways that NumPy does not sum up
-            raise NetworkError(f"{path} is not a NumPy array: {error}") from None
-    else:
-        blob = BlobProto()
-        _parse(blob, path, MAX_MEAN, "mean file")
-        image = _array(blob, str(path))
-    if image.ndim == 4 and image.shape[0] == 1:
-        image = image[0]
-    if image.ndim not in (1, 3) or image.shape[0] != 3 or image.dtype.kind not in "fui":
-        raise NetworkError(
-            f"{path} holds an array of shape {image.shape} and type {image.dtype}; "
-            "a mean has the shape (3,) or (3, height, width)"
-        )
-    mean = np.asarray(image, np.float64).reshape(3, -1).mean(axis=1)
-    if not np.isfinite(mean).all():
-        raise NetworkError(f"{path}: the mean {mean} is not finite; the file is damaged")
-    return mean
-
-
 def _convert(
     description: Description,
     prototxt: str | PathLike[str],
@@ -200,38 +119,6 @@ def _convert(
         )
     except NetworkError as error:
         raise NetworkError(f"{prototxt} with {caffemodel}: {error}") from None
-
-
-def _parse(message: Message, path: Path, limit: int, what: str) -> None:
-    check_size(path, limit)
-    try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            memoryview(data) as view,
-        ):
-            message.MergeFromString(view)
-    except OSError as error:
-        raise NetworkError(f"cannot read {path}: {error.strerror}") from None
-    except DecodeError:
-        raise NetworkError(f"{path} is not a {what}, or only a part of one; get it again") from None
-
-
-def _array(blob: Message, where: str) -> np.ndarray:
-    """Return a blob's numbers in the shape that it states."""
-    if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)
-    else:
-        shape = (blob.num, blob.channels, blob.height, blob.width)
-    raw, dtype = (blob.double_data, "<f8") if blob.double_data else (blob.data, "<f4")
-    data = b"".join(raw)
-    count = math.prod(shape)
-    if min(shape, default=1) < 1 or len(data) != count * np.dtype(dtype).itemsize:
-        raise NetworkError(
-            f"{where} has a blob of shape {shape} with {len(data)} bytes of numbers, "
-            "which do not fit together; the file is damaged"
-        )
-    return np.frombuffer(data, dtype).astype(np.float32, copy=False).reshape(shape)
 
 
 def _only(folder: Path, *suffixes: str, required: bool = True) -> Path | None:

@@ -206,4 +206,6 @@ def _message(name: str) -> type:
 
 
 NetParameter = _message("NetParameter")
+LayerParameter = _message("LayerParameter")
+V1LayerParameter = _message("V1LayerParameter")
 BlobProto = _message("BlobProto")

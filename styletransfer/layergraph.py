@@ -5,6 +5,7 @@ the blob after Caffe's forward pass sees it: ``conv1_1`` is the rectified convol
 tensor before it is called ``conv1_1/before/relu1_1``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from styletransfer.errors import NetworkError
 OPSET = 18
 IR_VERSION = 8
 INPUT = "data"
+MAX_COUNT = (1 << 31) - 1  # numbers in a blob; Caffe counts no further either
 
 Dim = int | str | None  # a string names a symbolic size, None is one that is not known
 Weights = Mapping[str, Sequence[np.ndarray]]
@@ -134,6 +136,8 @@ class LayerGraph:
         for blob, name, shape in zip(layer.tops, outputs, shapes, strict=True):
             if blob in self._tensors and blob not in layer.bottoms:
                 raise NetworkError(f"layer {layer.name!r} writes blob {blob!r}, which exists")
+            if math.prod(size for size in shape if isinstance(size, int)) > MAX_COUNT:
+                raise NetworkError(f"layer {layer.name!r} writes a blob of the shape {shape}")
             self._claim(name, shape)
             self._tensors[blob] = name
         self._nodes.append(helper.make_node(op, inputs, outputs, name=layer.name, **attributes))

@@ -17,6 +17,7 @@ MAX_BYTES = 4 << 20  # the largest published ones have a few hundred kilobytes
 MAX_LAYERS = 10_000
 MAX_SIZE = 1 << 16  # of an image's sides, of the channels of a blob
 MAX_WINDOW = 1 << 12  # of a kernel, stride, padding or dilation
+MAX_NAME = 200  # characters
 
 _DATA = {"Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "WindowData"}
 # V1 writes INNER_PRODUCT for InnerProduct; these do not follow that pattern.
@@ -47,7 +48,7 @@ class Description:
     input_shape: tuple[int, ...] | None
 
 
-def read(path: Path) -> Description:
+def read_prototxt(path: Path) -> Description:
     """Read a prototxt, V1 or V2; raises NetworkError if it cannot be used."""
     check_size(path, MAX_BYTES)
     net = NetParameter()
@@ -143,13 +144,19 @@ def _input(net: Message, messages: Sequence[Message]) -> tuple[str, tuple[int, .
 
 def _layer(message: Message) -> Layer:
     kind = _type(message)
+    for name in (message.name, kind, *message.bottom, *message.top):
+        if not 0 < len(name) <= MAX_NAME:
+            raise NetworkError(
+                f"layer {message.name[:MAX_NAME]!r} has a name, type, bottom or top of "
+                f"{len(name)} characters; it must have 1 to {MAX_NAME}"
+            )
     if kind not in SUPPORTED:
         raise NetworkError(
             f"layer {message.name!r} has the type {kind!r}, which is not supported; "
             f"supported are {', '.join(SUPPORTED)}"
         )
-    if not message.name or not message.top or not all(message.top):
-        raise NetworkError(f"layer {message.name!r} ({kind}) lacks its name, or that of its top")
+    if not message.top:
+        raise NetworkError(f"layer {message.name!r} ({kind}) writes no blob")
     try:
         settings = _SETTINGS[kind](message) if kind in _SETTINGS else {}
         for key, value in settings.items():
