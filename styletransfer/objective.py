@@ -1,14 +1,14 @@
 """The function that is minimised: one fixed-shape ONNX model, image → (loss, gradient)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
-from styletransfer import onnxgrad
-from styletransfer.errors import NetworkError
-from styletransfer.losses import Term
+from styletransfer import masks, onnxgrad
+from styletransfer.errors import NetworkError, UsageError
+from styletransfer.losses import Matching, Term, TotalVariation
 from styletransfer.onnxgrad import GraphBuilder, rewrites
 from styletransfer.session import Device, Session
 
@@ -36,7 +36,11 @@ class Evaluation:
 
 
 def statistics(
-    network: onnx.ModelProto, image: np.ndarray, terms: Sequence[Term], device: Device
+    network: onnx.ModelProto,
+    image: np.ndarray,
+    terms: Sequence[Matching],
+    device: Device,
+    regions: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute what terms match: features of a content image, Gram matrices of a style image.
 
@@ -46,21 +50,29 @@ def statistics(
         A forward graph with an input `data`, each layer an output of its name.
     image : ndarray, shape (1, 3, H, W)
         Preprocessed, see `images.preprocess`.
-    terms : sequence of Term
+    terms : sequence of Content, Gram or Wasserstein
         The terms whose targets are wanted.
     device : Device
         Where to compute.
+    regions : mapping of str to ndarray, optional
+        Masks of *this* image, (H, W) in [0, 1], by the name that terms have for theirs: only that
+        part of it is to be matched. All of it is, for the terms whose mask is not among them.
 
     Returns
     -------
     dict of str to ndarray
-        The statistic of each term, by the term's name, float32.
+        The target of each term, by the term's name, float32.
     """
+    regions = regions or {}
     graph = _network_graph(network, image.shape, terms)
-    names = [term.statistic(graph, term.layer) for term in terms]
+    matched = [term if term.mask in regions else replace(term, mask=None) for term in terms]
+    statistic = _Statistics(graph)
+    names = [statistic.of(term) for term in matched]
+    model = graph.model(list(dict.fromkeys(names)))
+    inputs = {IMAGE: image} | _resized(regions, matched, _sizes(model))
     # The session lives only here: its memory is free again before the objective's is made.
-    values = Session(graph.model(list(dict.fromkeys(names))), device).run({IMAGE: image})
-    return {term.name: values[name] for term, name in zip(terms, names, strict=True)}
+    values = Session(model, device).run(inputs)
+    return {term.name: term.target(values[name]) for term, name in zip(terms, names, strict=True)}
 
 
 class Objective:
@@ -102,21 +114,38 @@ class Objective:
     ) -> None:
         self.shape = tuple(shape)
         self.terms = tuple(terms)
-        self._session = Session(build(network, shape, terms), device)
+        model = build(network, shape, terms)
+        self._sizes = _sizes(model)
+        self._session = Session(model, device)
         self.provider = self._session.provider
 
-    def bind(self, targets: Mapping[str, np.ndarray], weights: Sequence[float]) -> None:
-        """Set what the terms match, and how much each counts.
+    def bind(
+        self,
+        targets: Mapping[str, np.ndarray],
+        weights: Sequence[float],
+        regions: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Set what the terms match, how much each counts, and where.
 
         Parameters
         ----------
         targets : mapping of str to ndarray
-            A statistic for every term's name, see `statistics`.
+            A target for the name of every term that matches a picture, see `statistics`.
         weights : sequence of float
             A factor for each term, in the terms' order.
+        regions : mapping of str to ndarray, optional
+            Every mask that a term names, (H, W) in [0, 1], of the proportions of the image under
+            optimisation and of any size.
+
+        Raises
+        ------
+        UsageError
+            If a mask is no gray image in [0, 1], or black all over.
         """
         self._weights = np.array(weights, np.float64)
-        inputs = {f"target/{term.name}": targets[term.name] for term in self.terms}
+        matching = [term for term in self.terms if isinstance(term, Matching)]
+        inputs = {f"target/{term.name}": targets[term.name] for term in matching}
+        inputs |= _resized(regions or {}, matching, self._sizes)
         self._session.bind(inputs | {"weights": self._weights})
 
     def evaluate(self, image: np.ndarray) -> Evaluation:
@@ -140,16 +169,22 @@ def build(
 ) -> onnx.ModelProto:
     """Return the model behind an `Objective`.
 
-    Its inputs are `data`, `weights` (T,) and a `target/<term>` for every term; its outputs `terms`
+    Its inputs are `data`, `weights` (T,), a `target/<term>` for every term that matches a picture
+    and a `mask/<mask>/<layer>` (1, 1, H, W) for every mask at every layer; its outputs `terms`
     (T,), before their weights, and `gradient/data`, the gradient of their weighted sum.
     """
     graph = _network_graph(network, shape, terms)
+    statistic = _Statistics(graph)
     distances = []
     for term in terms:
         with graph.scope(term.name):
-            statistic = term.statistic(graph, term.layer)
-            target = graph.input(f"target/{term.name}", graph.shape(statistic))
-            distances.append(term.distance(graph, term.layer, statistic, target))
+            if isinstance(term, TotalVariation):
+                distances.append(term.value(graph, term.layer))
+                continue
+            own = statistic.of(term)
+            target = graph.input(f"target/{term.name}", graph.shape(own))
+            mask = statistic.mask(term)
+            distances.append(term.distance(graph, term.layer, own, target, mask))
     values = graph.op("Concat", *distances, axis=0, output="terms")
     weights = graph.input("weights", (len(terms),))
     weighted = graph.op("Mul", values, weights, output="weighted terms")
@@ -161,14 +196,84 @@ def build(
     return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{IMAGE}")])
 
 
+class _Statistics:
+    """The statistics of the terms of one graph: what several terms need is computed once."""
+
+    def __init__(self, graph: GraphBuilder) -> None:
+        self._graph = graph
+        self._known: dict[Matching, str] = {}
+
+    def of(self, term: Matching) -> str:
+        """Return the statistic of a term."""
+        # It does not depend on the picture that it is compared with.
+        key = replace(term, picture="")
+        if key not in self._known:
+            self._known[key] = term.statistic(self._graph, term.layer, self.mask(term))
+        return self._known[key]
+
+    def mask(self, term: Matching) -> str | None:
+        """Return the input that is a term's mask at the size of its layer."""
+        if term.mask is None:
+            return None
+        name = _mask_input(term)
+        if name not in self._graph.inputs:
+            self._graph.input(name, (1, 1, *self._graph.shape(term.layer)[2:]))
+        return name
+
+
+def _mask_input(term: Matching) -> str:
+    return f"mask/{term.mask}/{term.layer}"
+
+
+def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each of a model's inputs."""
+    return {
+        value.name: tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
+        for value in model.graph.input
+    }
+
+
+def _resized(
+    regions: Mapping[str, np.ndarray],
+    terms: Sequence[Matching],
+    sizes: Mapping[str, Sequence[int]],
+) -> dict[str, np.ndarray]:
+    """Return the masks of terms, at the size of their layers, as inputs of a model."""
+    inputs = {}
+    for term in terms:
+        name = _mask_input(term)
+        if term.mask is None or name not in sizes:
+            continue
+        if term.mask not in regions:
+            raise UsageError(f"the term {term.name} needs the mask {term.mask!r}; give one")
+        inputs[name] = masks.resize(regions[term.mask], sizes[name][2:]).reshape(sizes[name])
+    return inputs
+
+
 def _network_graph(
     network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term]
 ) -> GraphBuilder:
-    """Return a builder over the network at one image shape, having checked the terms' layers."""
+    """Return a builder over what terms need of the network, at one image shape."""
     known = [output.name for output in network.graph.output]
     for term in terms:
-        if term.layer not in known:
+        if term.layer not in (IMAGE, *known):
             raise NetworkError(
                 f"the network has no layer {term.layer!r}; it has: {', '.join(known)}"
             )
-    return GraphBuilder(network, {IMAGE: shape})
+    return GraphBuilder(_cut(network, {term.layer for term in terms}), {IMAGE: shape})
+
+
+def _cut(network: onnx.ModelProto, layers: set[str]) -> onnx.ModelProto:
+    """Return the part of a network that computes some layers: the rest may not fit the image."""
+    needed = set(layers)
+    nodes = []
+    for node in reversed(network.graph.node):
+        if not needed.isdisjoint(node.output):
+            nodes.append(node)
+            needed.update(node.input)
+    part = onnx.ModelProto(ir_version=network.ir_version, opset_import=network.opset_import)
+    part.graph.name = network.graph.name
+    part.graph.node.extend(reversed(nodes))
+    part.graph.input.extend(network.graph.input)
+    part.graph.initializer.extend(i for i in network.graph.initializer if i.name in needed)
+    return part
