@@ -25,8 +25,8 @@ def attributes(node: onnx.NodeProto) -> dict[str, object]:
 
 
 def describe(node: onnx.NodeProto) -> str:
-    """Return a phrase that lets a reader find the node: its operator and its first output."""
-    return f"{node.op_type} node {node.name or node.output[0]!r} (output {node.output[0]!r})"
+    """Return a phrase that lets a reader find the node: its operator and its name."""
+    return f"{node.op_type} node {node.name or node.output[0]!r}"
 
 
 class GraphBuilder:
@@ -278,13 +278,13 @@ class GraphBuilder:
         except Exception as error:  # onnx raises its own, unrelated types here
             shapes = ", ".join(f"{name!r} {self.shape(name)}" for name in inputs)
             reason = str(error).strip().splitlines()[-1]
-            raise GradientError(f"{describe(node)} on {shapes}: {reason}") from error
+            raise GradientError(f"The {describe(node)} on {shapes}: {reason}") from error
         result = {}
         for name in filter(None, node.output):
             shape, dtype = _static(inferred[name]) if name in inferred else (None, None)
             if shape is None:
                 raise GradientError(
-                    f"The shape of {name!r}, an output of {describe(node)}, does not follow "
+                    f"The shape of {name!r}, an output of the {describe(node)}, does not follow "
                     "from the shapes of its inputs; only graphs of static shapes are supported."
                 )
             result[name] = shape, dtype
@@ -303,7 +303,7 @@ class GraphBuilder:
         self, name: str, node: onnx.NodeProto | None = None
     ) -> tuple[tuple[int, ...], np.dtype]:
         if name not in self._types:
-            where = f", which {describe(node)} reads" if node is not None else ""
+            where = f", which the {describe(node)} reads" if node is not None else ""
             raise GradientError(f"The graph has no tensor {name!r}{where}.")
         return self._types[name]
 
@@ -355,7 +355,9 @@ def _constant_value(node: onnx.NodeProto) -> np.ndarray:
         return np.asarray(value, np.float32)
     if kind in ("value_int", "value_ints"):
         return np.asarray(value, np.int64)
-    raise GradientError(f"{describe(node)} holds a {kind}; only tensors and numbers are supported.")
+    raise GradientError(
+        f"The {describe(node)} holds a {kind}; only tensors and numbers are supported."
+    )
 
 
 def _drop_windows_in_padding(node: onnx.NodeProto, types: Mapping[str, tuple]) -> None:

@@ -75,7 +75,7 @@ class Site:
 
     def refuse(self, reason: str) -> GradientError:
         """Return the error to raise where the rule does not cover the node."""
-        return GradientError(f"The gradient of {describe(self.node)} is not known: {reason}.")
+        return GradientError(f"The gradient of the {describe(self.node)} is not known: {reason}.")
 
 
 Rule = Callable[..., Cotangents]

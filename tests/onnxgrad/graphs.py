@@ -25,6 +25,7 @@ class ConvTranspose(OpRun):
     """Transposed convolution of any rank; onnx's own raises where there are groups."""
 
     def _run(self, x, w, b=None, **attributes):
+        assert not attributes["output_shape"]
         rank = x.ndim - 2
         ones, group = [1] * rank, attributes["group"]
         strides = np.array(attributes["strides"] or ones)

@@ -243,8 +243,10 @@ def max_pool(site: Site, dy: str) -> Cotangents:
             for name in ("kernel_shape", "strides", "pads", "dilations", "ceil_mode", "auto_pad")
             if (value := site.attribute(name)) is not None
         }
-    if site.attribute("storage_order", 0) or len(site.node.output) > 1:
-        raise site.refuse("it gives indices")
+    if len(site.node.output) > 1:
+        raise site.refuse("it gives indices too")
+    if site.attribute("storage_order", 0):
+        raise site.refuse("storage_order is 1")
     indices = site.ops("MaxPool", x, outputs=2, **geometry)[1]
     zeros = site.op("Expand", site.number(0), site.integers([prod(shape)], "shape"))
     total = prod(site.shape(dy))
