@@ -1,0 +1,109 @@
+"""Keeping the colours of the content: the style gives strokes and shapes only.
+
+References
+----------
+Gatys, Bethge, Hertzmann, Shechtman: Preserving Color in Neural Artistic Style Transfer (2016).
+"""
+
+import numpy as np
+
+from styletransfer import images
+from styletransfer.errors import UsageError
+
+LUMINANCE = ("luminance", "lab")
+"""Methods that keep the luminance of a picture and replace what else its pixels have."""
+
+LINEAR = ("covariance", "cholesky")
+"""Methods that move all colours by one affine map, so that mean and covariance become others."""
+
+METHODS = (*LUMINANCE, *LINEAR)
+
+# The least variance that a colour axis counts with: a tenth of a grey level, squared.
+_LEAST_VARIANCE = (0.1 / 255) ** 2
+
+
+def match(picture: np.ndarray, reference: np.ndarray, method: str) -> np.ndarray:
+    """Give a picture the colour distribution of another.
+
+    Applied to the style before a run, so that it brings the content's colours along; or to the
+    result afterwards.
+
+    Parameters
+    ----------
+    picture, reference : ndarray, shape (H, W, 3)
+        Float RGB in [0, 1]; the sizes may differ.
+    method : str
+        ``"covariance"`` maps by the symmetric roots of the covariances, which turns colours least;
+        ``"cholesky"`` by their triangular ones.
+
+    Returns
+    -------
+    ndarray
+        Float32 RGB, clipped to [0, 1], the size of `picture`.
+
+    Raises
+    ------
+    UsageError
+        If the method is not one of `LINEAR`.
+    """
+    if method not in LINEAR:
+        raise UsageError(
+            f"colours cannot be matched by {method!r} before the run; choose one of"
+            f" {', '.join(LINEAR)}, or keep the luminance of the result afterwards"
+        )
+    root = _symmetric_root if method == "covariance" else np.linalg.cholesky
+    mean, covariance = _moments(picture)
+    wanted_mean, wanted_covariance = _moments(reference)
+    linear = root(wanted_covariance) @ np.linalg.inv(root(covariance))
+    matched = (picture - mean) @ linear.T + wanted_mean
+    return np.clip(matched, 0, 1, dtype=np.float32)
+
+
+def restore(result: np.ndarray, content: np.ndarray, method: str) -> np.ndarray:
+    """Give a result the colours of the content.
+
+    Parameters
+    ----------
+    result, content : ndarray, shape (H, W, 3)
+        Float RGB in [0, 1]; the content is stretched to the size of the result.
+    method : str
+        ``"luminance"`` and ``"lab"`` keep the result's luminance, Y of YUV or L of CIELAB, and
+        take the chroma pixel by pixel from the content; the others see `match`.
+
+    Returns
+    -------
+    ndarray
+        Float32 RGB, clipped to [0, 1].
+
+    Raises
+    ------
+    UsageError
+        If the method is not one of `METHODS`.
+    """
+    if method not in METHODS:
+        raise UsageError(f"colours cannot be kept by {method!r}; choose {', '.join(METHODS)}")
+    if method in LINEAR:
+        return match(result, content, method)
+    from skimage import color
+
+    to, back = (
+        (color.rgb2yuv, color.yuv2rgb) if method == "luminance" else (color.rgb2lab, color.lab2rgb)
+    )
+    mixed = to(images.resize(content, result.shape[:2]))
+    mixed[..., 0] = to(result)[..., 0]
+    return np.clip(back(mixed), 0, 1, dtype=np.float32)
+
+
+def _moments(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and covariance of a picture's colours, (3,) and (3, 3), float64.
+
+    A picture of few colours, gray say, has a covariance without an inverse, so that each axis is
+    given a variance below what can be seen.
+    """
+    pixels = picture.reshape(-1, 3).astype(np.float64)
+    return pixels.mean(axis=0), np.cov(pixels.T, bias=True) + _LEAST_VARIANCE * np.eye(3)
+
+
+def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(values)) @ vectors.T
