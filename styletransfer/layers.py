@@ -91,11 +91,6 @@ def _simple_parts(layer: Layer) -> Iterator[Layer]:
 def _check(layers: Sequence[Layer], weights: Weights) -> None:
     seen: set[str] = set()
     for layer in layers:
-        if layer.type not in TRANSLATIONS:
-            raise NetworkError(
-                f"layer {layer.name!r} has the type {layer.type!r}, which is not supported; "
-                f"supported are {', '.join(SUPPORTED)}"
-            )
         if layer.name in seen:
             raise NetworkError(f"two layers are called {layer.name!r}; rename one")
         seen.add(layer.name)

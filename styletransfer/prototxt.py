@@ -51,17 +51,14 @@ class Description:
 def read_prototxt(path: Path) -> Description:
     """Read a prototxt, V1 or V2; raises NetworkError if it cannot be used."""
     check_size(path, MAX_BYTES)
-    net = NetParameter()
     try:
-        text_format.Parse(path.read_text("utf-8"), net)
+        text = path.read_text("utf-8")
     except OSError as error:
         raise NetworkError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise NetworkError(f"{path} is not text, so it is not a prototxt") from None
-    except text_format.ParseError as error:
-        raise NetworkError(f"{path} is not a prototxt of Caffe: at {str(error)[:300]}") from None
     try:
-        return _describe(net)
+        return _describe(_parse(text))
     except NetworkError as error:
         raise NetworkError(f"{path}: {error}") from None
 
@@ -78,6 +75,21 @@ def check_size(path: Path, limit: int) -> None:
         raise NetworkError(f"{path} has {size} bytes; it must have 1 to {limit}")
 
 
+def _parse(text: str) -> Message:
+    try:
+        return text_format.Parse(text, NetParameter())
+    except text_format.ParseError as error:
+        message = f"it is not a prototxt of Caffe: at {str(error)[:300]}"
+    try:
+        net = text_format.Parse(text, NetParameter(), allow_unknown_field=True)
+    except text_format.ParseError:
+        raise NetworkError(message) from None
+    # Where the unknown setting is that of an unknown type of layer, the type says more.
+    for layer in filter(_is_used, net.layer or net.layers):
+        _check_type(layer)
+    raise NetworkError(message)
+
+
 def _describe(net: Message) -> Description:
     if net.layer and net.layers:
         raise NetworkError("it mixes the fields 'layers' (V1) and 'layer' (V2)")
@@ -85,7 +97,7 @@ def _describe(net: Message) -> Description:
     if not 0 < len(messages) <= MAX_LAYERS:
         raise NetworkError(f"it has {len(messages)} layers; it must have 1 to {MAX_LAYERS}")
     input_name, input_shape = _input(net, messages)
-    layers = tuple(_layer(message) for message in messages if not _is_dropped(_type(message)))
+    layers = tuple(_layer(message) for message in messages if _check_type(message))
     return Description(net.name or "network", layers, input_name, input_shape)
 
 
@@ -113,10 +125,18 @@ def _type(message: Message) -> str:
     return _V1_TYPES.get(name) or "".join(map(str.capitalize, name.split("_")))
 
 
-def _is_dropped(kind: str) -> bool:
-    """Whether layers of a type only feed the network or judge its results."""
-    dropped = {"Input", "Accuracy", "Silence", "SoftmaxWithLoss", *_DATA}
-    return kind in dropped or kind.endswith("Loss")
+def _check_type(message: Message) -> bool:
+    """Whether a layer is part of the forward pass; raises NetworkError if it is not supported."""
+    kind = _type(message)
+    # These only feed the network, or judge its results.
+    if kind in ("Input", "Accuracy", "Silence", *_DATA) or kind.endswith("Loss"):
+        return False
+    if kind not in SUPPORTED:
+        raise NetworkError(
+            f"layer {message.name[:MAX_NAME]!r} has the type {kind[:MAX_NAME]!r}, which is not "
+            f"supported; supported are {', '.join(SUPPORTED)}"
+        )
+    return True
 
 
 def _input(net: Message, messages: Sequence[Message]) -> tuple[str, tuple[int, ...] | None]:
@@ -144,17 +164,12 @@ def _input(net: Message, messages: Sequence[Message]) -> tuple[str, tuple[int, .
 
 def _layer(message: Message) -> Layer:
     kind = _type(message)
-    for name in (message.name, kind, *message.bottom, *message.top):
+    for name in (message.name, *message.bottom, *message.top):
         if not 0 < len(name) <= MAX_NAME:
             raise NetworkError(
-                f"layer {message.name[:MAX_NAME]!r} has a name, type, bottom or top of "
+                f"layer {message.name[:MAX_NAME]!r} has a name, bottom or top of "
                 f"{len(name)} characters; it must have 1 to {MAX_NAME}"
             )
-    if kind not in SUPPORTED:
-        raise NetworkError(
-            f"layer {message.name!r} has the type {kind!r}, which is not supported; "
-            f"supported are {', '.join(SUPPORTED)}"
-        )
     if not message.top:
         raise NetworkError(f"layer {message.name!r} ({kind}) writes no blob")
     try:

@@ -82,7 +82,7 @@ def layer(kind, rest=""):
 
 
 BAD_TEXTS = {
-    "not a prototxt": ("layer { name: ", r"net\.prototxt is not a prototxt of Caffe: at 1:"),
+    "not a prototxt": ("layer { name: ", r"net\.prototxt: it is not a prototxt of Caffe: at 1:"),
     "misspelt setting": (conv("kernel_sise: 3"), r"at 4:\d+ .*no field named \"kernel_sise\""),
     "no layers": ('name: "empty"', "has 0 layers"),
     "only training layers": (layer("ReLU", "include { phase: TRAIN }"), "has 0 layers"),
@@ -95,6 +95,10 @@ BAD_TEXTS = {
     "unsupported type": (
         layer("Reverse"),
         "'x' has the type 'Reverse', .* supported are BatchNorm",
+    ),
+    "unsupported type with settings": (
+        layer("Python", 'python_param { module: "os" layer: "System" }'),
+        "'x' has the type 'Python', which is not supported; supported are BatchNorm",
     ),
     "unsupported V1 type": (
         HEADER + 'layers { name: "x" type: MVN bottom: "data" top: "x" }',
@@ -111,7 +115,7 @@ BAD_TEXTS = {
     ),
     "nameless": (
         layer("ReLU").replace('name: "x"', ""),
-        "has a name, type, bottom or top of 0 characters",
+        "has a name, bottom or top of 0 characters",
     ),
     "no bottom": (layer("ReLU").replace('bottom: "data"', ""), "reads no blob"),
     "two tops": (layer("ReLU", 'top: "y"'), "writes 2 blobs; it must write 1"),
