@@ -1,9 +1,10 @@
 """A mosaic: a golden sun among rings of waves and leaves, laid in small tiles along its lines."""
 
 import numpy as np
-from brush import fractal_noise, hexes, mix, ramp, smoothstep
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
+
+from brush import fractal_noise, hexes, mix, ramp, smoothstep
 
 HEIGHT, WIDTH = 800, 1000
 TILES = 6800

@@ -1,8 +1,9 @@
 """A night over hills in brush strokes: a sky of whirls, stars with halos, a cypress, lights."""
 
 import numpy as np
-from brush import Canvas, fractal_noise, hexes, mix, paint_layer, ramp, smoothstep
 from scipy.ndimage import gaussian_filter
+
+from brush import Canvas, fractal_noise, hexes, mix, paint_layer, ramp, smoothstep
 
 HEIGHT, WIDTH = 800, 1000
 

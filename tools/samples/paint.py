@@ -6,11 +6,12 @@ Each picture is a function of a seeded generator and of nothing else, so that it
 import argparse
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 import mosaic
 import night
-import numpy as np
 import woodcut
-from PIL import Image
 
 PICTURES = {
     "night": (night.paint, 7),

@@ -1,10 +1,11 @@
 """A great wave as a woodcut: flat inks, a carved key block, claws of foam, the grain of wood."""
 
 import numpy as np
-from brush import fractal_noise, hexes, mix, smoothstep
 from PIL import Image, ImageDraw
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import map_coordinates
+
+from brush import fractal_noise, hexes, mix, smoothstep
 
 HEIGHT, WIDTH, FINE = 750, 1000, 3
 
