@@ -10,6 +10,7 @@ What is published with sums keeps its ½ and ¼, what is published with means ha
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -75,7 +76,7 @@ class Content:
         difference = graph.op("Sub", statistic, target)
         if mask is not None:
             difference = graph.op("Mul", difference, graph.op("Sqrt", mask))
-        factor = 0.5 if self.reduction == "sum" else 1 / np.prod(graph.shape(features))
+        factor = 0.5 if self.reduction == "sum" else 1 / prod(graph.shape(features))
         return _scaled_sum_of_squares(graph, difference, factor)
 
 
@@ -269,10 +270,7 @@ class TotalVariation:
         if self.kind == "l2":
             squares = [_sum_of_squares(graph, difference) for difference in (right, below)]
             return _scaled(graph, graph.op("Add", *squares), FULL_RANGE**-2)
-        sums = [
-            graph.op("ReduceSum", _line(graph, graph.op("Abs", difference)))
-            for difference in (right, below)
-        ]
+        sums = [_sum(graph, graph.op("Abs", difference)) for difference in (right, below)]
         return _scaled(graph, graph.op("Add", *sums), 1 / FULL_RANGE)
 
     def _nine_point(self, graph: GraphBuilder, image: str) -> str:
@@ -287,7 +285,7 @@ class TotalVariation:
             (1 / 6, (1, 0), (0, 1), wider),
         ):
             difference = _difference(graph, padded, there, here, size)
-            count = np.prod(graph.shape(difference))
+            count = prod(graph.shape(difference))
             factor = share / count / FULL_RANGE**2
             terms.append(_scaled_sum_of_squares(graph, difference, factor))
         return graph.op("Sum", *terms)
@@ -312,13 +310,22 @@ def _weights(graph: GraphBuilder, mask: str) -> str:
     return graph.op("Div", flat, graph.op("ReduceMean", flat, keepdims=1))
 
 
-def _line(graph: GraphBuilder, values: str) -> str:
-    """Return any tensor as one with a single axis."""
-    return graph.op("Reshape", values, graph.constant(np.array([-1], np.int64)))
+def _sum(graph: GraphBuilder, values: str, operator: str = "ReduceSum") -> str:
+    """Return the sum over all elements, (1,), added up in two steps.
+
+    In one, float32 loses the sixth digit of a hundred thousand summands: the runtime adds them
+    one after the other.
+    """
+    shape = graph.shape(values)
+    cuts = [(prod(shape[:axis]), prod(shape[axis:])) for axis in range(len(shape) + 1)]
+    rows, columns = min(cuts, key=max)
+    table = graph.op("Reshape", values, graph.constant(np.array([rows, columns], np.int64)))
+    axis = graph.constant(np.array([1], np.int64))
+    return graph.op("ReduceSum", graph.op(operator, table, axis, keepdims=0))
 
 
 def _sum_of_squares(graph: GraphBuilder, values: str) -> str:
-    return graph.op("ReduceSumSquare", _line(graph, values))
+    return _sum(graph, values, "ReduceSumSquare")
 
 
 def _scaled(graph: GraphBuilder, value: str, factor: float) -> str:
