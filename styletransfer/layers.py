@@ -76,6 +76,8 @@ def to_onnx(
             cut.update(dict.fromkeys(layer.tops, reason))
         else:
             TRANSLATIONS[layer.type](graph, layer, **layer.settings)
+    if cut.keys() >= {blob for layer in layers for blob in layer.tops}:
+        raise NetworkError(f"no layer of the network can be used: {', '.join({*cut.values()})}")
     return graph.model(name)
 
 

@@ -98,6 +98,11 @@ def test_reshape_to_what_does_not_fit(dims):
         evaluate(layer("Reshape", dims=dims))
 
 
+def test_network_of_which_nothing_is_left():
+    with pytest.raises(NetworkError, match="no layer of the network can be used: it works for one"):
+        layers.to_onnx([layer("Flatten")], {}, (1, 6, "height", "width"))
+
+
 def test_flatten_then_softmax():
     outputs = evaluate(layer("Flatten"), layer("Softmax", "x", "y", name="s"))
     flat = random_image().reshape(2, -1)
