@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ class GradientError(Exception):
     """A graph that cannot be built or differentiated; the message names the node and the reason."""
 
 
-def attributes(node: onnx.NodeProto) -> dict[str, object]:
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the attributes of a node as plain Python values (strings decoded)."""
     values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
@@ -234,8 +235,8 @@ class GraphBuilder:
                     f"its inputs are {', '.join(declared) or 'none'}."
                 )
         for name, info in declared.items():
-            shape, dtype = _static(info.type)
-            shape = input_shapes.get(name, shape)
+            declared_shape, dtype = _static(info.type)
+            shape = input_shapes.get(name, declared_shape)
             if shape is None:
                 raise GradientError(
                     f"Input {name!r} of the model has a symbolic shape; give it in input_shapes."
@@ -281,7 +282,7 @@ class GraphBuilder:
             raise GradientError(f"The {describe(node)} on {shapes}: {reason}") from error
         result = {}
         for name in filter(None, node.output):
-            shape, dtype = _static(inferred[name]) if name in inferred else (None, None)
+            shape, dtype = _static(inferred.get(name, onnx.TypeProto()))
             if shape is None:
                 raise GradientError(
                     f"The shape of {name!r}, an output of the {describe(node)}, does not follow "

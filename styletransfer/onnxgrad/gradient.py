@@ -123,13 +123,12 @@ def value_and_gradient(model: onnx.ModelProto, loss: str, wrt: Sequence[str]) ->
 
 
 def _named(builder: GraphBuilder, gradients: Mapping[str, str | None]) -> list[str]:
+    names = []
     for name, gradient in gradients.items():
         if gradient is None:
             raise GradientError(f"None of the outputs depends on {name!r}; it has no gradient.")
-    return [
-        builder.op("Identity", gradient, output=f"gradient/{name}")
-        for name, gradient in gradients.items()
-    ]
+        names.append(builder.op("Identity", gradient, output=f"gradient/{name}"))
+    return names
 
 
 def _between(

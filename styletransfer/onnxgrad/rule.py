@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ class Site:
         """Name of the node's first output."""
         return self.node.output[0]
 
-    def attribute(self, name: str, default: object = None) -> object:
+    def attribute(self, name: str, default: Any = None) -> Any:
         """Return the node's attribute, `default` where it is not set."""
         return attributes(self.node).get(name, default)
 
@@ -53,7 +54,7 @@ class Site:
         _check_emitted(op_type)
         return self.builder.ops(op_type, *inputs, outputs=outputs, **attributes)
 
-    def constant(self, array: object, hint: str = "constant") -> str:
+    def constant(self, array: np.ndarray, hint: str = "constant") -> str:
         """Add a constant to the gradient; see `GraphBuilder.constant`."""
         return self.builder.constant(array, hint)
 
@@ -127,10 +128,10 @@ def only_data(site: Site, cotangent: str) -> Cotangents:
     return [cotangent] + [None] * (len(site.inputs) - 1)
 
 
-def broadcast(site: Site, *makers: Callable[[], str | None]) -> Cotangents:
+def broadcast(site: Site, *makers: Callable[[], str] | None) -> Cotangents:
     """Make the cotangents that are needed, each summed to the shape of its input."""
     return [
-        unbroadcast(site, make(), name) if needed else None
+        unbroadcast(site, make(), name) if needed and make else None
         for name, needed, make in zip(site.inputs, site.needed, makers, strict=True)
     ]
 

@@ -3,6 +3,7 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
+from collections.abc import Iterable
 from math import prod
 
 import numpy as np
@@ -22,26 +23,23 @@ from styletransfer.onnxgrad.rule import (
 # --- sums ----------------------------------------------------------------------------------------
 
 
+def _integers(site: Site, position: int, default: Iterable[int] = ()) -> list[int]:
+    """Return the integers of an input that must be constant, `default` where it is absent."""
+    if len(site.inputs) <= position or not site.inputs[position]:
+        return list(default)
+    value = site.value(site.inputs[position])
+    if value is None:
+        raise site.refuse(f"its input {site.inputs[position]!r} is not constant")
+    return value.ravel().tolist()
+
+
 def _with_reduced_axes(site: Site, dy: str) -> str:
     """Give a cotangent of a reduction the rank of the input, with ones where it was reduced."""
     shape = site.shape(site.inputs[0])
-    axes = range(len(shape))
-    if len(site.inputs) > 1 and site.inputs[1]:
-        (given,) = _constants(site, site.inputs[1])
-        if given or site.attribute("noop_with_empty_axes", 0):
-            axes = [axis % len(shape) for axis in given]
-    elif site.attribute("noop_with_empty_axes", 0):
-        axes = []
+    axes = [axis % len(shape) for axis in _integers(site, 1)]
+    if not axes and not site.attribute("noop_with_empty_axes", 0):
+        axes = list(range(len(shape)))
     return reshape(site, dy, [1 if axis in axes else n for axis, n in enumerate(shape)])
-
-
-def _constants(site: Site, *names: str) -> list[list[int]]:
-    """Return the integers behind inputs that must be constant."""
-    values = [site.value(name) for name in names]
-    for name, value in zip(names, values, strict=True):
-        if value is None:
-            raise site.refuse(f"its input {name!r} is not constant")
-    return [value.ravel().tolist() for value in values]
 
 
 def _expand(site: Site, name: str, shape: tuple[int, ...]) -> str:
@@ -77,8 +75,8 @@ def reduce_sum_square(site: Site, dy: str) -> Cotangents:
 def softmax(site: Site, dy: str) -> Cotangents:
     """dx = y · (dy − Σ dy · y), the sum along the axis."""
     axis = site.integers([site.attribute("axis", -1)], "axes")
-    mean = site.op("ReduceSum", site.op("Mul", dy, site.output), axis, keepdims=1)
-    return [site.op("Mul", site.output, site.op("Sub", dy, mean))]
+    inner = site.op("ReduceSum", site.op("Mul", dy, site.output), axis, keepdims=1)
+    return [site.op("Mul", site.output, site.op("Sub", dy, inner))]
 
 
 # --- matrices ------------------------------------------------------------------------------------
@@ -158,9 +156,9 @@ def concat(site: Site, dy: str) -> Cotangents:
     if all(site.needed) and len(sizes) > 1:
         parts = site.ops("Split", dy, site.integers(sizes, "split"), outputs=len(sizes), axis=axis)
         return list(parts)
-    starts = np.cumsum([0, *sizes])
+    starts = np.cumsum([0, *sizes]).tolist()
     return [
-        fit(site, dy, [axis], [int(start)], site.shape(name)) if needed else None
+        fit(site, dy, [axis], [start], site.shape(name)) if needed else None
         for name, start, needed in zip(site.inputs, starts, site.needed, strict=False)
     ]
 
@@ -180,16 +178,14 @@ def split(site: Site, *parts: str | None) -> Cotangents:
 def slice_rule(site: Site, dy: str) -> Cotangents:
     """dx = dy where it was taken from, zeros around."""
     shape = site.shape(site.inputs[0])
-    _, starts, _, *rest = site.inputs
-    (starts,) = _constants(site, starts)
-    (axes,) = _constants(site, rest[0]) if rest and rest[0] else [range(len(starts))]
-    (steps,) = _constants(site, rest[1]) if rest[1:] else [[1] * len(starts)]
+    given = _integers(site, 1)
+    axes = [axis % len(shape) for axis in _integers(site, 3, range(len(given)))]
+    steps = _integers(site, 4)
     if set(steps) - {1}:
         raise site.refuse(f"it takes steps of {steps}; only steps of 1 are supported")
-    axes = [axis % len(shape) for axis in axes]
     starts = [
         min(max(start + shape[axis] * (start < 0), 0), shape[axis])
-        for start, axis in zip(starts, axes, strict=True)
+        for start, axis in zip(given, axes, strict=True)
     ]
     return only_data(site, fit(site, dy, axes, [-start for start in starts], shape))
 
@@ -201,12 +197,9 @@ def pad(site: Site, dy: str) -> Cotangents:
     mode = site.attribute("mode", "constant")
     if mode != "constant":
         raise site.refuse(f"its mode is {mode}; only constant padding is supported")
-    (pads,) = _constants(site, site.inputs[1])
-    axes = range(len(shape))
-    if len(site.inputs) > 3 and site.inputs[3]:
-        (axes,) = _constants(site, site.inputs[3])
-    axes = [axis % len(shape) for axis in axes]
-    return only_data(site, fit(site, dy, axes, pads[: len(axes)], shape))
+    axes = [axis % len(shape) for axis in _integers(site, 3, range(len(shape)))]
+    before = _integers(site, 1)[: len(axes)]
+    return only_data(site, fit(site, dy, axes, before, shape))
 
 
 @rule("Expand")

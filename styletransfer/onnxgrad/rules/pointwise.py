@@ -5,7 +5,7 @@ Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 
 import numpy as np
 
-from styletransfer.onnxgrad.rule import Cotangents, Site, broadcast, only_data, rule
+from styletransfer.onnxgrad.rule import Cotangents, Site, broadcast, only_data, rule, unbroadcast
 
 
 @rule("Identity")
@@ -172,15 +172,19 @@ def maximum(site: Site, dy: str) -> Cotangents:
 
     Of equal ones the second comes before the first, and both before the others: so does Caffe.
     """
-    given: list[str | None] = [None] * len(site.inputs)
-    order = [1, 0, *range(2, len(given))] if len(given) > 1 else [0]
+    count = len(site.inputs)
+    order = [1, 0, *range(2, count)] if count > 1 else [0]
+    parts: dict[int, str] = {}
     rest, zero = dy, site.number(0)
     for i in order[:-1]:
         hit = site.op("Equal", site.inputs[i], site.output)
-        given[i] = site.op("Where", hit, rest, zero)
+        parts[i] = site.op("Where", hit, rest, zero)
         rest = site.op("Where", hit, zero, rest)
-    given[order[-1]] = rest
-    return broadcast(site, *[lambda part=part: part for part in given])
+    parts[order[-1]] = rest
+    return [
+        unbroadcast(site, parts[i], name) if needed else None
+        for i, (name, needed) in enumerate(zip(site.inputs, site.needed, strict=True))
+    ]
 
 
 @rule("Where")
@@ -189,7 +193,7 @@ def where(site: Site, dy: str) -> Cotangents:
     condition, zero = site.inputs[0], site.number(0)
     return broadcast(
         site,
-        lambda: None,
+        None,
         lambda: site.op("Where", condition, dy, zero),
         lambda: site.op("Where", condition, zero, dy),
     )

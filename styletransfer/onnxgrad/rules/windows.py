@@ -118,7 +118,7 @@ def _flipped(weight: np.ndarray, group: int) -> np.ndarray:
     out, inner, *kernel = weight.shape
     grouped = weight.reshape(group, out // group, inner, *kernel).swapaxes(1, 2)
     swapped = grouped.reshape(group * inner, out // group, *kernel)
-    return np.ascontiguousarray(np.flip(swapped, range(2, weight.ndim)))
+    return np.ascontiguousarray(np.flip(swapped, tuple(range(2, weight.ndim))))
 
 
 def _conv_weight(site: Site, x: str, dy: str, window: Window) -> str:
@@ -185,8 +185,8 @@ def _scaled(site: Site, name: str, factors: np.ndarray) -> str:
 
 def _tiles(window: Window, outputs: Sequence[int]) -> bool:
     """Whether each window begins where the one before it ends."""
-    alone = np.array(outputs[2:]) == 1
-    return np.all(window.dilations == 1) and np.all((window.kernel == window.strides) | alone)
+    follow = (window.kernel == window.strides) | (np.array(outputs[2:]) == 1)
+    return bool(np.all(follow) and np.all(window.dilations == 1))
 
 
 def _repeated(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
@@ -201,7 +201,7 @@ def _repeated(site: Site, name: str, window: Window, shape: Sequence[int]) -> st
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    return fit(site, repeated, range(2, len(shape)), window.before, shape)
+    return fit(site, repeated, range(2, len(shape)), window.before.tolist(), shape)
 
 
 def _overlapped(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
@@ -212,7 +212,7 @@ def _overlapped(site: Site, name: str, window: Window, shape: Sequence[int]) -> 
     whole = replace(window, before=0 * window.before, after=0 * window.after)
     kernel = site.constant(ones, "ones")
     spread = site.op("ConvTranspose", name, kernel, group=channels, **whole.attributes)
-    return fit(site, spread, range(2, len(shape)), window.before, shape)
+    return fit(site, spread, range(2, len(shape)), window.before.tolist(), shape)
 
 
 @rule("GlobalAveragePool")
