@@ -83,11 +83,12 @@ class ProgressDisplay:
                 " ",
                 progressbar.ETA(),
                 " ",
-                progressbar.Variable("loss", format="loss {formatted_value}", width=9),
+                # The number itself goes in, with the digits that the widget gives it.
+                progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
             ]
             self._bar = progressbar.ProgressBar(max_value=progress.iterations, widgets=widgets)
             self._bar.start()
-        self._bar.update(progress.iteration, rate=_rate(progress), loss=f"{progress.loss:.3e}")
+        self._bar.update(progress.iteration, rate=_rate(progress), loss=progress.loss)
 
     def _print_line(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -110,7 +110,10 @@ class Settings:
         "picture",
     )
     style_layers: Mapping[str, float] | None = _option(
-        None, Layers(), "the layers that the style is matched at (default: the network's own)", "losses"
+        None,
+        Layers(),
+        "the layers that the style is matched at (default: the network's own)",
+        "losses",
     )
     content_layers: Mapping[str, float] | None = _option(
         None,

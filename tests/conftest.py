@@ -54,3 +54,18 @@ def golden_network(name: str) -> onnx.ModelProto:
         return weights.load(name, [folder])
     except WeightsError as error:
         pytest.skip(f"the weights of {name} cannot be fetched here: {error}")
+
+
+@pytest.fixture(scope="session")
+def quick_network(tmp_path_factory) -> tuple[str, Path]:
+    """The fastest network with real weights, and the folder of networks that it lies in."""
+    from styletransfer.weights import load
+
+    weights = SHARED / "models" / "googlenet" / "bvlc_googlenet.caffemodel"
+    if not weights.exists():
+        return "vgg16", MODELS
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "googlenet").mkdir()
+    (folder / "googlenet" / weights.name).symlink_to(weights)
+    load("googlenet", [folder])
+    return "googlenet", folder
