@@ -28,6 +28,7 @@ LONGEST = (
     1536  # pictures are stored at most this large; crops are taken at 1 to 4 times that reduction
 )
 SHORTEST = 140  # smaller pictures cannot give a crop
+STYLISED = 0.4  # share of the training crops that come from repainted pictures, once there are some
 DETAIL = 6.0  # grey-level standard deviation below which a crop says too little to learn from
 
 
@@ -123,7 +124,7 @@ def _decode(path: Path, grounds: list[np.ndarray], generator: np.random.Generato
 class Pictures:
     """The stored pictures of one half of the split, memory-mapped, and a seeded source of crops.
 
-    Where there are repainted pictures (see stylise.py), every third training crop is one of those.
+    Where there are repainted pictures (see stylise.py), a share of training crops is from those.
     """
 
     def __init__(self, folder: Path, held: bool, seed: int, stylised: bool = True) -> None:
@@ -144,7 +145,7 @@ class Pictures:
     def crop(self, side: int, plain: bool = False) -> np.ndarray:
         """Cut one crop, (side, side, 3) float32 RGB in 0..255, augmented unless `plain`."""
         generator = self._generator
-        if self._stylised and generator.random() < 1 / 3:
+        if self._stylised and generator.random() < STYLISED:
             picture = self._stylised[generator.integers(len(self._stylised))]
             return _cut(picture, side, generator)
         for _ in range(8):
@@ -194,15 +195,17 @@ def augment(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         pixels = grey + (pixels - grey) * generator.uniform(0.3, 2.0)
         pixels = (pixels - 128) * generator.uniform(0.6, 1.6) + 128 + generator.uniform(-40, 40)
         pixels = pixels + generator.normal(0, 12, size=3)
-    if generator.random() < 0.35:
+    if generator.random() < 0.4:
         pixels = pixels + _noise(pixels.shape, generator)
+    if generator.random() < 0.2:
+        pixels = pixels + _grid(pixels.shape, generator)
     return np.clip(pixels, 0, 255).astype(np.float32)
 
 
 def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """White to pink noise, in colour, of a random strength of up to 40 grey levels."""
+    """Blue to pink noise, in colour, of a random strength of up to 40 grey levels."""
     white = generator.normal(size=shape)
-    exponent = generator.choice([0.0, 0.5, 1.0])
+    exponent = generator.choice([-1.0, 0.0, 0.0, 0.5, 1.0])
     if exponent:
         frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None])
         frequency[0, 0] = 1 / shape[0]
@@ -210,3 +213,13 @@ def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray
         white = np.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1))
         white /= white.std()
     return white * 40 * generator.random() ** 2
+
+
+def _grid(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Make a small random tile repeated, stronger in places: what strides leave in pictures."""
+    period = int(generator.choice([2, 4, 8]))
+    tile = generator.normal(size=(period, period, 3)) * 40 * generator.random() ** 2
+    rows, columns = -(-shape[0] // period), -(-shape[1] // period)
+    grid = np.tile(tile, (rows, columns, 1))[: shape[0], : shape[1]]
+    place = np.linspace(0, 2 * np.pi, shape[1]) * generator.uniform(-2, 2)
+    return grid * (0.5 + 0.5 * np.sin(place + generator.uniform(0, 6)))[None, :, None]
