@@ -18,7 +18,7 @@ Point = tuple[np.ndarray, float, np.ndarray]
 SUFFICIENT = 1e-4
 """The part of the first-order decrease that a step must bring (Armijo's condition)."""
 
-FIRST_CHANGE = 0.02
+FIRST_CHANGE = 0.1
 """The largest change of a pixel in the first trial step, as a part of its range."""
 
 CURVATURE = 0.9

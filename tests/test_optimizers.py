@@ -117,7 +117,7 @@ def test_a_wrong_gradient_is_told() -> None:
 
 
 def test_first_step_does_not_overshoot() -> None:
-    """However steep the function, the first trial changes no pixel by more than a fiftieth."""
+    """However steep the function, the first trial changes no pixel by more than a tenth."""
     trials = []
 
     def steep(x: np.ndarray) -> tuple[float, np.ndarray]:
