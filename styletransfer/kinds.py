@@ -107,6 +107,28 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Colors:
+    """A method to keep colours, and whether it works before the run or after it."""
+
+    usual: Mapping[str, tuple[str, ...]]
+    nargs: str = "+"
+
+    @property
+    def metavar(self) -> tuple[str, str]:
+        """See `Kind`."""
+        return "|".join(self.usual), "before|after"
+
+    def read(self, value: object) -> tuple[str, str]:
+        """See `Kind`."""
+        method, *when = _items(value) or [None]
+        times = self.usual.get(method) if isinstance(method, str) else None
+        if times is None or len(when) > 1 or not set(when) <= set(times):
+            ways = (f"{name} ({' or '.join(times)})" for name, times in self.usual.items())
+            raise ValueError(f"one of {', '.join(ways)}")
+        return method, when[0] if when else times[0]
+
+
+@dataclass(frozen=True)
 class Layers:
     """Layers and the weight of each; those without one share 1 evenly."""
 

@@ -46,11 +46,15 @@ class Run:
         Makes RGB in [0, 1] of an image as the network sees it.
     listeners : sequence of callable
         Each gets a `Progress` after each iteration.
+    limit : float, optional
+        Seconds after which it ends.
 
     Attributes
     ----------
     latest : ndarray or None
         The image accepted last, as the network sees it.
+    out_of_time : bool
+        Whether the limit is reached.
     """
 
     def __init__(
@@ -58,8 +62,11 @@ class Run:
         iterations: int,
         to_picture: Callable[[np.ndarray], np.ndarray],
         listeners: Sequence[Callable[[Progress], None]],
+        limit: float | None = None,
     ) -> None:
         self.latest: np.ndarray | None = None
+        self.out_of_time = False
+        self._limit = limit
         self._iterations = iterations
         self._to_picture = to_picture
         self._listeners = listeners
@@ -74,6 +81,10 @@ class Run:
         self._objective = objective
         self._before = self._iteration
 
+    def end(self) -> None:
+        """Let go of the objective."""
+        self._objective = None
+
     def evaluate(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Compute the objective."""
         evaluation = self._objective.evaluate(image)
@@ -83,8 +94,8 @@ class Run:
         self._terms = evaluation.terms
         return evaluation.loss, evaluation.gradient
 
-    def accept(self, iterate: Iterate) -> None:
-        """Take note of an image that the minimiser has accepted."""
+    def accept(self, iterate: Iterate) -> str | None:
+        """Take note of an image that the minimiser has accepted; return why to stop, if so."""
         latest = self.latest = iterate.image.copy()
         self._iteration = self._before + iterate.iteration
         self._loss = iterate.loss
@@ -99,10 +110,18 @@ class Run:
         )
         for listener in self._listeners:
             listener(step)
+        self.out_of_time = self._limit is not None and step.seconds >= self._limit
+        return f"the {self._limit:g} seconds are over" if self.out_of_time else None
+
+    def picture(self) -> np.ndarray:
+        """Return the image accepted last as RGB in [0, 1], (H, W, 3)."""
+        return self._to_picture(self.latest)
 
     def summary(self, reason: str) -> Summary:
         """Return how the run ended."""
         seconds = time.monotonic() - self._started
+        if self._iteration == self._iterations:
+            reason = f"all {self._iterations} iterations are done"
         return Summary(
             self._iteration, self._evaluations, self._first_loss, self._loss, reason, seconds
         )

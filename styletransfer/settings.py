@@ -5,18 +5,36 @@ command with their defaults and help, the keys of a preset, and what is stored i
 Nothing heavy is imported here: ``--help`` must come at once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 
 from styletransfer.errors import UsageError
-from styletransfer.kinds import Choice, Kind, Layers, Number, Text
+from styletransfer.kinds import Choice, Colors, Kind, Layers, Number, Numbers, Text
 
 NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
+
+METHODS = {
+    "luminance": ("after",),
+    "lab": ("after",),
+    "covariance": ("before", "after"),
+    "cholesky": ("before", "after"),
+}
+"""The ways to keep the content's colours, and when each can be applied; the usual time first."""
+
+OPTIMIZER_OPTIONS = {
+    "lbfgsb": ("history", "tolerance"),
+    "lbfgs": ("history", "tolerance"),
+    "adam": ("step", "betas", "epsilon", "decay", "average", "tolerance"),
+}
+"""The parameters that each minimiser takes."""
 
 COUNT = Number("at least 1", lambda x: x >= 1, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
 FACTOR = Number("a number that is not negative", lambda x: x >= 0)
+SHARE = Number("a number from 0 to below 1", lambda x: 0 <= x < 1)
+SECONDS = Number("a number of seconds above 0", lambda x: x > 0, metavar="SECONDS")
+LEVELS = Number("from 0 to 255", lambda x: 0 <= x <= 255)
 
 
 @dataclass(frozen=True)
@@ -45,14 +63,63 @@ def _option(default: object, kind: Kind, help: str, group: str, *flags: str) -> 
     return field(default=default, metadata={"option": Option(kind, help, group, flags)})
 
 
+def is_picture(init: str) -> bool:
+    """Whether a first image is given by a path, and not by a word or a number."""
+    return not _is_number(init) and "." in init
+
+
 def _is_init(text: str) -> bool:
-    """Whether a text is a first image's: a word, or the exponent of a noise."""
-    if text in ("content", "mixed"):
-        return True
+    return text in ("content", "mixed") or _is_number(text) or is_picture(text)
+
+
+def _is_number(text: str) -> bool:
     try:
         return isfinite(float(text))
     except ValueError:
         return False
+
+
+def _is_scales(text: str) -> bool:
+    return text == "auto" or (text.isdecimal() and 1 <= int(text) <= 16)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a run in stages, relative to the parameters of the whole.
+
+    Attributes
+    ----------
+    length, ratio : float
+        Factors of the run's own.
+    n_iter : float
+        The part of the iterations, in proportion to those of the others.
+    """
+
+    length: float = 1.0
+    ratio: float = 1.0
+    n_iter: float = 1.0
+
+
+class _Parts:
+    """The kind of `Settings.stages`: a list of tables; there is no flag for it."""
+
+    nargs = None
+    metavar = ""
+
+    def read(self, value: object) -> tuple[Part, ...]:
+        """See `Kind`."""
+        wanted = "tables of length, ratio and n_iter, each a factor above 0"
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > 16:
+            raise ValueError(wanted)
+        return tuple(self._read(item, wanted) for item in value)
+
+    def _read(self, item: object, wanted: str) -> Part:
+        if isinstance(item, Part):
+            item = asdict(item)
+        names = [f.name for f in fields(Part)]
+        if not isinstance(item, Mapping) or not set(item) <= set(names):
+            raise ValueError(wanted)
+        return Part(**{name: POSITIVE.read(number) for name, number in item.items()})
 
 
 @dataclass(frozen=True)
@@ -80,8 +147,10 @@ class Settings:
     )
     init: str = _option(
         "content",
-        Text("content, mixed, or the exponent of a noise such as -1 or 0", _is_init, "INIT"),
-        "the first image: content, mixed, or the exponent of a noise, such as -1 or 0",
+        Text(
+            "content, mixed, the exponent of a noise such as -1 or 0, or a file", _is_init, "INIT"
+        ),
+        "the first image: content, mixed, the exponent of a noise such as -1 or 0, or a file",
         "picture",
         "-i",
         "--init",
@@ -121,11 +190,98 @@ class Settings:
         "the layers that the content is matched at (default: the network's own)",
         "losses",
     )
+    style_weights: tuple[float, ...] | None = _option(
+        None, Numbers(FACTOR), "how much each style counts beside the others", "losses"
+    )
+    style_scale: tuple[float, ...] = _option(
+        (1.2,),
+        Numbers(POSITIVE),
+        "the size of each style image, in lengths of the result; one for all, or one each",
+        "losses",
+    )
+    style_loss: str = _option(
+        "gram",
+        Choice(("gram", "wasserstein")),
+        "what is compared of styles: Gram matrices, or the distributions of features",
+        "losses",
+    )
+    gram: str = _option(
+        "caffe",
+        Choice(("caffe", "hw", "chw")),
+        "what Gram matrices are divided by: as in the original, H W, or C H W",
+        "losses",
+    )
+    reduction: str = _option(
+        "sum",
+        Choice(("sum", "mean")),
+        "sums of squares with the paper's factors, or plain means",
+        "losses",
+    )
+    tv: float = _option(0.0, FACTOR, "the weight of the total variation", "losses")
+    tv_kind: str = _option(
+        "l1",
+        Choice(("l1", "l2", "nine-point")),
+        "of absolute differences, of squares, or of squares with diagonals",
+        "losses",
+    )
+    pooling: str = _option(
+        "caffe",
+        Choice(("caffe", "max", "avg", "l2")),
+        "how the network pools; caffe: as it is, by averages",
+        "losses",
+    )
+    mean: tuple[float, ...] | None = _option(
+        None,
+        Numbers(LEVELS, 3),
+        "blue, green and red that are taken off the image (default: the network's own)",
+        "losses",
+    )
     optimizer: str = _option(
         "lbfgsb",
-        Choice(("lbfgsb", "lbfgs")),
-        "the minimiser: SciPy's L-BFGS-B, or our own L-BFGS, which costs less an iteration",
+        Choice(tuple(OPTIMIZER_OPTIONS)),
+        "the minimiser: SciPy's L-BFGS-B, our own L-BFGS, or Adam",
         "optimiser",
+    )
+    history: int | None = _option(
+        None, COUNT, "L-BFGS: how many steps it remembers (default: 8)", "optimiser"
+    )
+    tolerance: float | None = _option(
+        None,
+        FACTOR,
+        "stop when an iteration lowers the loss by less than this part (default: 2e-9; adam: 0)",
+        "optimiser",
+    )
+    step: float | None = _option(
+        None, POSITIVE, "adam: the step, 1 being from black to white (default: 0.02)", "optimiser"
+    )
+    betas: tuple[float, ...] | None = _option(
+        None, Numbers(SHARE, 2), "adam: its two decays of means (default: 0.9 0.99)", "optimiser"
+    )
+    epsilon: float | None = _option(
+        None, POSITIVE, "adam: what keeps its divisor above 0 (default: 1e-8)", "optimiser"
+    )
+    decay: float | None = _option(
+        None, POSITIVE, "adam: factor of the step at each iteration (default: 1)", "optimiser"
+    )
+    average: float | None = _option(
+        None,
+        SHARE,
+        "adam: the result is a running mean that keeps this part at each iteration (default: 0)",
+        "optimiser",
+    )
+    time: float | None = _option(None, SECONDS, "stop after so long", "optimiser")
+    scales: str = _option(
+        "1",
+        Text("a number of scales from 1 to 16, or auto", _is_scales, "N|auto"),
+        "from coarse to fine in so many scales, a factor of 1.41 apart",
+        "stages",
+    )
+    stages: tuple[Part, ...] = _option((), _Parts(), "parts of the run", "stages")
+    preserve_colors: tuple[str, str] | None = _option(
+        None,
+        Colors(METHODS),
+        "keep the content's colours: in the result, or in the style before the run",
+        "colours",
     )
 
     def __post_init__(self) -> None:
@@ -137,6 +293,26 @@ class Settings:
                 object.__setattr__(self, name, option.kind.read(value))
             except ValueError as error:
                 raise UsageError(f"{_label(name, option)} is {value!r}; give {error}") from None
+
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse what excludes each other."""
+        if self.stages and self.scales != "1":
+            raise UsageError("scales and stages exclude each other; leave one of them out")
+        taken = OPTIMIZER_OPTIONS[self.optimizer]
+        for name in sorted({n for names in OPTIMIZER_OPTIONS.values() for n in names}):
+            if getattr(self, name) is not None and name not in taken:
+                raise UsageError(
+                    f"{name} is no parameter of the optimizer {self.optimizer}, which takes"
+                    f" {', '.join(taken)}"
+                )
+
+    @property
+    def optimizer_options(self) -> dict[str, object]:
+        """The keyword arguments of the minimiser; what is not given has its own default."""
+        values = {name: getattr(self, name) for name in OPTIMIZER_OPTIONS[self.optimizer]}
+        return {name: value for name, value in values.items() if value is not None}
 
     def options(self) -> dict[str, object]:
         """Return the arguments of `StyleTransfer.transfer_style`: all but the model."""

@@ -1,28 +1,28 @@
-"""Style transfer itself: scaling, targets, optimisation."""
+"""Style transfer itself: from pictures and settings, through the stages, to a picture."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from styletransfer import images
+from styletransfer import colour, images, inputs
 from styletransfer.errors import UsageError
 from styletransfer.firstimage import first_image
-from styletransfer.loading import load_network
-from styletransfer.losses import Content, Gram
-from styletransfer.objective import Objective, statistics
+from styletransfer.inputs import Inputs
+from styletransfer.loading import LoadedNetwork, load_network
 from styletransfer.optimizers import OPTIMIZERS
+from styletransfer.pooling import with_pooling
+from styletransfer.problem import ProblemMaker
 from styletransfer.progress import Progress, ProgressDisplay
 from styletransfer.run import Run, Summary
 from styletransfer.session import choose_device
 from styletransfer.settings import Settings, check_names
+from styletransfer.stages import plan
 
 logger = logging.getLogger(__name__)
-
-STYLE_SCALE = 1.2
-"""How much larger than the content image the style image is made; the original's constant."""
 
 
 class StyleTransfer:
@@ -80,10 +80,11 @@ class StyleTransfer:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
         self.summary: Summary | None = None
         self._run: Run | None = None
+        self._problems = ProblemMaker(self.device)
 
     def transfer_style(
         self,
-        img_style: np.ndarray,
+        img_style: np.ndarray | Sequence[np.ndarray],
         img_content: np.ndarray,
         length: float = 512,
         ratio: float = 1e5,
@@ -92,6 +93,8 @@ class StyleTransfer:
         verbose: bool = False,
         callback: Callable[[np.ndarray], None] | None = None,
         *,
+        style_masks: Sequence[np.ndarray] | None = None,
+        content_mask: np.ndarray | None = None,
         progress: Callable[[Progress], None] | None = None,
         **options: object,
     ) -> int:
@@ -100,7 +103,7 @@ class StyleTransfer:
         Parameters
         ----------
         img_style, img_content : ndarray, shape (H, W, 3)
-            RGB, float in [0, 1] or uint8.
+            RGB, float in [0, 1] or uint8. There may be a list of style images.
         length : float
             The longest side of the result in pixels; larger where the short side would be below
             the network's input size.
@@ -109,12 +112,16 @@ class StyleTransfer:
         n_iter : int
             The most iterations of the optimiser.
         init : str, float or ndarray
-            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), an image, or the
-            exponent of a noise whose amplitude goes with that power of the frequency.
+            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), an image, its
+            path, or the exponent of a noise whose amplitude goes with that power of the frequency.
         verbose : bool
             Whether to log a line for each iteration.
         callback : callable, optional
             Called after each iteration with the image, float RGB in [0, 1], (H, W, 3).
+        style_masks : sequence of ndarray, shape (H, W), optional
+            Where in the result each style applies, from 0 to 1, in the content's proportions.
+        content_mask : ndarray, shape (H, W), optional
+            Where in the result the content counts.
         progress : callable, optional
             Called after each iteration with a `Progress`.
         **options
@@ -137,25 +144,24 @@ class StyleTransfer:
         if picture is None:
             options["init"] = init
         check_names(options)
+        if "model" in options:
+            raise UsageError("the network is chosen when a StyleTransfer is made: model_name")
         settings = Settings(length=length, ratio=ratio, n_iter=n_iter, **options)
-        content = self._prepare(img_content, settings.length, 1.0)
-        style = self._prepare(img_style, settings.length, STYLE_SCALE)
-        start = settings.init if picture is None else _as_rgb(picture)
-        first = first_image(start, content, style, self.network.mean, settings.seed)
-        objective = self._objective(settings, content, style)
-
+        given = inputs.check(settings, img_content, img_style, style_masks, content_mask, picture)
         listeners = [progress] if progress else []
         if callback:
             listeners.append(lambda step: callback(step.image()))
         if verbose:
             listeners.append(_log)
+        network = _changed(self.network, settings)
+        to_picture = _Finish(settings, given.content, network.mean)
         # With verbose there is a line for each iteration, which a bar would only tear apart.
         shown = self.use_pbar and not verbose
         with ProgressDisplay() if shown else nullcontext() as display:
             if display:
                 listeners.append(display.show)
-            self._run = Run(settings.n_iter, self._to_picture, listeners)
-            self.summary = self._minimise(settings, objective, first)
+            self._run = Run(settings.n_iter, to_picture, listeners, settings.time)
+            self._stages(settings, network, given)
         return self.summary.iterations
 
     @property
@@ -178,68 +184,69 @@ class StyleTransfer:
         """
         if not self.has_image:
             raise UsageError("there is no image yet: call transfer_style first")
-        return self._to_picture(self._run.latest)
+        return self._run.picture()
 
-    def _minimise(self, settings: Settings, objective: Objective, first: np.ndarray) -> Summary:
-        """Run the optimiser; an interrupted run has a summary too."""
+    def _stages(self, settings: Settings, network: LoadedNetwork, given: Inputs) -> None:
+        """Go through the stages; a run that is broken off has a summary too."""
         run = self._run
-        run.begin(objective)
-        mean = self.network.mean.reshape(1, 3, 1, 1)
+        mean = network.mean.reshape(1, 3, 1, 1)
+        minimise = OPTIMIZERS[settings.optimizer]
         reason = "interrupted"
         try:
-            minimise = OPTIMIZERS[settings.optimizer]
-            reason = minimise(run.evaluate, first, -mean, 255 - mean, settings.n_iter, run.accept)
+            for stage in plan(settings, given.content.shape, network.input_size):
+                problem = self._problems.make(settings, network, given, stage)
+                if run.latest is None:
+                    first = first_image(
+                        given.init, problem.content, problem.styles[0], network.mean, settings.seed
+                    )
+                else:
+                    first = _enlarged(run.latest, problem.content.shape, network.mean)
+                run.begin(problem.objective)
+                reason = minimise(
+                    run.evaluate,
+                    first,
+                    -mean,
+                    255 - mean,
+                    stage.n_iter,
+                    run.accept,
+                    **settings.optimizer_options,
+                )
+                # Its memory is free before the next stage's objective is made.
+                del problem
+                run.end()
+                if run.out_of_time:
+                    break
         finally:
             self.summary = run.summary(reason)
-        return self.summary
-
-    def _objective(self, settings: Settings, content: np.ndarray, style: np.ndarray) -> Objective:
-        """Return the function to minimise, bound to what these pictures ask for."""
-        network = self.network
-        style_layers = settings.style_layers or network.style_layers
-        content_layers = settings.content_layers or network.content_layers
-        for kind, layers in (("style", style_layers), ("content", content_layers)):
-            if not layers:
-                raise UsageError(
-                    f"a network of one's own needs --{kind}-layers ({kind}_layers); it has "
-                    + ", ".join(output.name for output in network.model.graph.output)
-                )
-        contents = [Content(layer) for layer in content_layers]
-        styles = [Gram(layer) for layer in style_layers]
-        targets = statistics(network.model, content, contents, self.device)
-        targets |= statistics(network.model, style, styles, self.device)
-        objective = Objective(network.model, content.shape, [*contents, *styles], self.device)
-        factors = [*content_layers.values()]
-        factors += [settings.ratio * weight for weight in style_layers.values()]
-        objective.bind(targets, factors)
-        height, width = content.shape[2:]
-        logger.info("%d x %d pixels on %s", width, height, objective.provider)
-        return objective
-
-    def _prepare(self, rgb: np.ndarray, length: float, factor: float) -> np.ndarray:
-        """Scale an image to the length times a factor, and preprocess it."""
-        rgb = _as_rgb(rgb)
-        scale = factor * images.scale_for(rgb.shape, length, self.network.input_size)
-        return images.preprocess(images.rescale(rgb, scale), self.network.mean)
-
-    def _to_picture(self, image: np.ndarray) -> np.ndarray:
-        """Return an image as the network sees it as RGB in [0, 1]."""
-        return images.deprocess(image, self.network.mean)
 
 
-def _as_rgb(image: np.ndarray) -> np.ndarray:
-    """Return an image as float RGB, having checked it."""
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise UsageError(f"an image has the shape (height, width, 3), not {image.shape}")
-    if image.dtype == np.uint8:
-        return image / np.float32(255)
-    if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
-        raise UsageError(
-            f"an image is float in [0, 1] or uint8; this one is {image.dtype}"
-            f" from {image.min()} to {image.max()}"
-        )
-    return image
+class _Finish:
+    """Makes a picture of an image as the network sees it."""
+
+    def __init__(self, settings: Settings, content: np.ndarray, mean: np.ndarray) -> None:
+        self._mean = mean
+        self._content = content
+        method, when = settings.preserve_colors or (None, None)
+        self._method = method if when == "after" else None
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return RGB in [0, 1], (H, W, 3), with the content's colours if they are to be kept."""
+        picture = images.deprocess(image, self._mean)
+        if self._method is None:
+            return picture
+        return colour.restore(picture, self._content, self._method)
+
+
+def _changed(network: LoadedNetwork, settings: Settings) -> LoadedNetwork:
+    """Return a network with its pooling and its mean as settings have them."""
+    mean = network.mean if settings.mean is None else np.array(settings.mean)
+    return replace(network, model=with_pooling(network.model, settings.pooling), mean=mean)
+
+
+def _enlarged(image: np.ndarray, shape: Sequence[int], mean: np.ndarray) -> np.ndarray:
+    """Return an image, as the network sees it, stretched to another shape (1, 3, H, W)."""
+    picture = images.resize(images.deprocess(image, mean), tuple(shape[2:]))
+    return images.preprocess(picture, mean)
 
 
 def _log(step: Progress) -> None:

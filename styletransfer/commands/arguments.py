@@ -10,6 +10,8 @@ _HEADINGS = {
     "picture": "the picture",
     "losses": "what is matched",
     "optimiser": "the optimiser",
+    "stages": "coarse to fine",
+    "colours": "colours",
 }
 
 
@@ -18,6 +20,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     groups = {key: parser.add_argument_group(title) for key, title in _HEADINGS.items()}
     defaults = Settings()
     for name, option in settings.describe().items():
+        if not option.kind.metavar:
+            continue
         default = getattr(defaults, name)
         text = option.help if default is None else f"{option.help} (default: {_shown(default)})"
         groups[option.group].add_argument(
