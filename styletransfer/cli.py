@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import styletransfer
-from styletransfer.commands import image, models
+from styletransfer.commands import image, listing, models
 from styletransfer.errors import StyleTransferError, UsageError
 
 # Nothing heavy is imported up here, nor by the commands: --help must come at once.
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description="Without a command: list each network, where it is and where it is from.",
         )
     )
+    listing.add_arguments(commands.add_parser("presets", help="list the presets"))
     return _run(parser.parse_args(arguments))
 
 

@@ -88,6 +88,8 @@ class Objective:
         At least one.
     device : Device
         Where to compute.
+    convolution : {"auto", "direct", "winograd"}
+        How 3×3 convolutions are computed, see `build`.
 
     Attributes
     ----------
@@ -111,10 +113,11 @@ class Objective:
         shape: Sequence[int],
         terms: Sequence[Term],
         device: Device,
+        convolution: str = "auto",
     ) -> None:
         self.shape = tuple(shape)
         self.terms = tuple(terms)
-        model = build(network, shape, terms)
+        model = build(network, shape, terms, convolution)
         self._sizes = _sizes(model)
         self._session = Session(model, device)
         self.provider = self._session.provider
@@ -172,6 +175,8 @@ def build(
     Its inputs are `data`, `weights` (T,), a `target/<term>` for every term that matches a picture
     and a `mask/<mask>/<layer>` (1, 1, H, W) for every mask at every layer; its outputs `terms`
     (T,), before their weights, and `gradient/data`, the gradient of their weighted sum.
+    3×3 convolutions become Winograd's where ``convolution`` is ``winograd``, or where that pays if
+    it is ``auto``; the results differ by rounding only.
     """
     graph = _network_graph(network, shape, terms)
     statistic = _Statistics(graph)

@@ -87,10 +87,10 @@ class ProblemMaker:
         self, settings: Settings, network: LoadedNetwork, goals: Goals, shape: Sequence[int]
     ) -> Objective:
         """Return an objective, the one before if it is the same."""
-        key = (tuple(shape), goals, settings.pooling)
+        key = (tuple(shape), goals, settings.pooling, settings.conv)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # its memory is free before the next one is made
-            objective = Objective(network.model, shape, goals.terms, self._device)
+            objective = Objective(network.model, shape, goals.terms, self._device, settings.conv)
             self._kept = key, objective
             logger.info("%d x %d pixels on %s", shape[3], shape[2], objective.provider)
         return self._kept[1]

@@ -65,14 +65,15 @@ def _option(default: object, kind: Kind, help: str, group: str, *flags: str) -> 
 
 def is_picture(init: str) -> bool:
     """Whether a first image is given by a path, and not by a word or a number."""
-    return not _is_number(init) and "." in init
+    return not is_number(init) and "." in init
 
 
 def _is_init(text: str) -> bool:
-    return text in ("content", "mixed") or _is_number(text) or is_picture(text)
+    return text in ("content", "mixed") or is_number(text) or is_picture(text)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a finite number: as a first image, the exponent of a noise."""
     try:
         return isfinite(float(text))
     except ValueError:
@@ -277,6 +278,12 @@ class Settings:
         "stages",
     )
     stages: tuple[Part, ...] = _option((), _Parts(), "parts of the run", "stages")
+    conv: str = _option(
+        "auto",
+        Choice(("auto", "direct", "winograd")),
+        "how 3x3 convolutions are computed; auto: by Winograd's method where that is faster",
+        "optimiser",
+    )
     preserve_colors: tuple[str, str] | None = _option(
         None,
         Colors(METHODS),

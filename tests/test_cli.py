@@ -116,11 +116,9 @@ def test_output_folder_that_cannot_be_made(capsys, tmp_path, short):
     assert str(output) in line
 
 
-def test_a_missing_argument_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        cli.main_style(["-s", "x"])
-    assert stopped.value.code == 2
-    assert "-c" in capsys.readouterr().err
+def test_missing_arguments(capsys):
+    assert "-c" in error_of(capsys, ["-s", STYLE], 2)
+    assert "-s" in error_of(capsys, ["-c", CONTENT], 2)
 
 
 def test_debug_shows_where(tmp_path):

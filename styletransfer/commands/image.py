@@ -1,28 +1,36 @@
 """``styletransfer image`` and ``style.py``: render the content of one image in another's style."""
 
 import argparse
+import logging
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import styletransfer
+from styletransfer import presets
+from styletransfer.commands import jobs
 from styletransfer.commands.arguments import add_common, add_settings, given
-from styletransfer.errors import ImageError, UsageError
-from styletransfer.settings import Settings, compact
+from styletransfer.commands.jobs import Job
+from styletransfer.errors import ImageError, StyleTransferError, UsageError
+from styletransfer.settings import Settings, compact, is_number, is_picture
+
+if TYPE_CHECKING:
+    from styletransfer.commands.render import Extras
+    from styletransfer.run import Summary
+    from styletransfer.transfer import StyleTransfer
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C stopped, as shells count."""
 
+logger = logging.getLogger(__name__)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add = parser.add_argument_group("pictures").add_argument
-    add("-s", "--style-img", required=True, metavar="FILE", help="the style image")
-    add("-c", "--content-img", required=True, metavar="FILE", help="the content image")
-    add(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="the result, .jpg, .png, .tif or .webp (default: a name of the arguments, in outputs)",
-    )
+    _add_pictures(parser)
     add_settings(parser)
     add = parser.add_argument_group("the machine").add_argument
     add(
@@ -33,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the CUDA device, -1 for the CPU; where there is none, the CPU is taken (default: 0)",
     )
-    add("--threads", default=0, type=int, metavar="N", help="threads on the CPU (default: all)")
+    add("--threads", type=_count, metavar="N", help="threads on the CPU (default: one a core)")
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -42,47 +50,196 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=run)
 
 
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what goes in and what comes out."""
+    add = parser.add_argument_group("pictures in").add_argument
+    files = {"nargs": "+", "type": Path, "metavar": "FILE"}
+    add("-s", "--style-img", **files, help="the style image; several are blended")
+    add(
+        "-c",
+        "--content-img",
+        **files,
+        help="the content image; of several, or of a folder, each becomes a picture",
+    )
+    add("--all-pairs", action="store_true", help="each style makes a picture of its own")
+    add("--style-masks", **files, help="gray images: where in the result each style applies")
+    add("--content-mask", type=Path, metavar="FILE", help="where in the result the content counts")
+    add("--preset", metavar="NAME", help="parameters under a name, or a .toml file of them")
+    add("--like", type=Path, metavar="FILE", help="repeat a picture that this program made")
+    add = parser.add_argument_group("pictures out").add_argument
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the result, .jpg, .png, .tif or .webp, or a folder (default: a name of the"
+        " arguments, in outputs)",
+    )
+    add("--overwrite", action="store_true", help="make what is there already of several again")
+    add(
+        "--depth",
+        type=int,
+        default=8,
+        metavar="BITS",
+        help="bits a channel: 8, or 16 in .png, .tif",
+    )
+    add("--save-every", type=_count, metavar="N", help="write the image after every N iterations")
+    add("--grid", action="store_true", help="write content, styles and result side by side, too")
+    add("--plot", action="store_true", help="draw the course of the loss, too")
+
+
 def run(options: argparse.Namespace) -> int:
-    """Render one picture."""
+    """Render one picture, or several."""
+    options, values = _starting_point(options)
     typed = given(options)
-    settings = Settings(**typed)
-    output = Path(options.output or options.outputs / default_name(options, settings, typed))
+    settings = presets.override(values, typed)
+    if settings.seed is None and is_number(settings.init):
+        # Chosen here, so that the picture can say what it was.
+        settings = replace(settings, seed=secrets.randbelow(1 << 32))
+    for flag, value in (("-s", options.style_img), ("-c", options.content_img)):
+        if not value:
+            raise UsageError(f"there is no {flag}; give a file")
+    todo = jobs.plan(
+        options.content_img,
+        options.style_img,
+        options.all_pairs,
+        options.output,
+        options.outputs,
+        lambda content, styles: default_name(content, styles, settings, typed),
+    )
+    batch = jobs.is_batch(options.content_img, options.style_img, options.all_pairs)
     from styletransfer import images
 
     try:
-        images.check_writable(output)
+        for job in todo:
+            images.check_writable(job.output, options.depth)
     except ImageError as error:
         raise UsageError(str(error)) from error
-    style, content = images.load(options.style_img), images.load(options.content_img)
+    if batch and not options.overwrite:
+        todo = _missing(todo)
+    return _render_all(options, settings, todo, batch)
+
+
+def _starting_point(
+    options: argparse.Namespace,
+) -> tuple[argparse.Namespace, Mapping[str, object]]:
+    """Return the parameters of a preset or a picture, and its files where no others are given."""
+    if options.preset and options.like:
+        raise UsageError("--preset and --like exclude each other; leave one of them out")
+    if options.preset:
+        return options, presets.read(options.preset).values
+    if not options.like:
+        return options, {}
+    from styletransfer.commands import recipe
+
+    found = recipe.read(options.like)
+    own = vars(options)
+    files = {
+        "content_img": [found.content],
+        "style_img": list(found.styles),
+        "style_masks": list(found.style_masks),
+        "content_mask": found.content_mask,
+        "threads": found.threads,
+    }
+    filled = {name: own[name] if own[name] is not None else files[name] for name in files}
+    return argparse.Namespace(**(own | filled)), found.values
+
+
+def _render_all(
+    options: argparse.Namespace, settings: Settings, todo: Sequence[Job], batch: bool
+) -> int:
+    """Render pictures; of several, go on after one that fails."""
+    from styletransfer.commands import render
+
+    extras = render.Extras(
+        tuple(options.style_masks or ()),
+        options.content_mask,
+        options.depth,
+        options.save_every,
+        options.grid,
+        options.plot,
+        options.verbose,
+        options.threads or 0,
+    )
+    transfer = None
+    code = 0
+    for job in todo:
+        try:
+            pictures = render.read(job, extras)
+        except ImageError as error:
+            if not batch:
+                raise
+            code = _failed(error)
+            continue
+        transfer = transfer or _transfer(options, settings, extras)
+        try:
+            summary, interrupted = render.render(transfer, job, pictures, settings, extras)
+        except StyleTransferError as error:
+            if not batch:
+                raise
+            code = _failed(error, job)
+            continue
+        if not options.quiet:
+            _sum_up(summary, job)
+        if interrupted:
+            return INTERRUPTED
+    return code
+
+
+def _transfer(options: argparse.Namespace, settings: Settings, extras: "Extras") -> "StyleTransfer":
     from styletransfer.transfer import StyleTransfer
 
-    transfer = StyleTransfer(
+    return StyleTransfer(
         settings.model,
         not options.quiet,
         gpu_id=options.gpu_id,
         models=options.models,
-        threads=options.threads,
+        threads=extras.threads,
     )
-    interrupted = False
-    try:
-        transfer.transfer_style(style, content, verbose=options.verbose, **settings.options())
-    except KeyboardInterrupt:
-        interrupted = True
-    if not transfer.has_image:
-        raise KeyboardInterrupt
-    images.save(output, transfer.get_generated())
-    if not options.quiet:
-        end = transfer.summary
-        print(
-            f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
-            f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}\nsaved {output.resolve()}"
-        )
-    return INTERRUPTED if interrupted else 0
 
 
-def default_name(options: argparse.Namespace, settings: Settings, typed: dict[str, object]) -> str:
+def _missing(todo: Sequence[Job]) -> list[Job]:
+    """Return the pictures that are not there yet; one that was interrupted does not count."""
+    from styletransfer import images
+
+    left = []
+    for job in todo:
+        if job.output.exists():
+            stored = images.read_parameters(job.output) or {}
+            if stored.get("reason") != "interrupted":
+                logger.info("%s is there already", job.output)
+                continue
+        left.append(job)
+    return left
+
+
+def _failed(error: StyleTransferError, job: Job | None = None) -> int:
+    """Say what went wrong with one picture of several."""
+    print(f"error: {job.content}: {error}" if job else f"error: {error}", file=sys.stderr)
+    return 1
+
+
+def _sum_up(end: "Summary", job: Job) -> None:
+    print(
+        f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
+        f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}\nsaved {job.output.resolve()}",
+        flush=True,
+    )
+
+
+def default_name(
+    content: Path, styles: Sequence[Path], settings: Settings, typed: Mapping[str, object]
+) -> str:
     """Return the original's name for a result; the ratio and the exponent as typed."""
     ratio = typed.get("ratio", compact(settings.ratio))
-    content, style = Path(options.content_img).stem, Path(options.style_img).stem
+    init = Path(settings.init).stem if is_picture(settings.init) else settings.init
+    style = "+".join(path.stem for path in styles)
     model = Path(settings.model).name
-    return f"{content}-{style}-{model}-{settings.init}-{ratio}-{settings.n_iter}.jpg"
+    return f"{content.stem}-{style}-{model}-{init}-{ratio}-{settings.n_iter}.jpg"
+
+
+def _count(text: str) -> int:
+    """Parse a number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)

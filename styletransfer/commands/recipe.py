@@ -1,0 +1,186 @@
+"""What made a picture: written into it, read from it, and followed again."""
+
+import logging
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import styletransfer
+from styletransfer.errors import ImageError, UsageError
+from styletransfer.settings import check_names, describe
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_PATH = 4096
+_MOST_FILES = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a picture says of how it was made.
+
+    Attributes
+    ----------
+    values : mapping of str to object
+        Parameters of `Settings`, not checked yet.
+    content : Path
+        The content image.
+    styles, style_masks : tuple of Path
+        The style images and their masks.
+    content_mask : Path or None
+        The content's mask.
+    threads : int
+        Threads on the CPU; 0 is one a core.
+    """
+
+    values: Mapping[str, object]
+    content: Path
+    styles: tuple[Path, ...]
+    style_masks: tuple[Path, ...]
+    content_mask: Path | None
+    threads: int
+
+
+def describe_run(
+    settings: Mapping[str, object],
+    files: Mapping[str, Sequence[Path]],
+    device: str,
+    threads: int,
+    iterations: int,
+    reason: str,
+) -> dict[str, object]:
+    """Return what is stored in a picture.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        All parameters.
+    files : mapping of str to sequence of Path
+        The pictures that went in, by what they are: content, styles, style_masks, content_mask and
+        init. Their paths are kept as they were given, with digests.
+    device : str
+        What it ran on.
+    threads : int
+        Threads on the CPU.
+    iterations, reason
+        How the run ended.
+    """
+    from styletransfer.download import digest
+
+    return {
+        "versions": versions(),
+        "settings": dict(settings),
+        "files": {
+            kind: [[str(path), digest(path, "sha256")] for path in paths]
+            for kind, paths in files.items()
+        },
+        "device": device,
+        "threads": threads,
+        "cores": os.cpu_count(),
+        "iterations": iterations,
+        "reason": reason,
+    }
+
+
+def read(picture: Path) -> Recipe:
+    """Return what a picture says of how it was made, and warn of what is different by now.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, says nothing, or something that no picture of this program says.
+    UsageError
+        If a file that went in is not to be found, or another one by now.
+    """
+    from styletransfer import images
+
+    stored = images.read_parameters(picture)
+    if stored is None:
+        raise ImageError(f"{picture} does not say how it was made: it is not by this program")
+    values, files, threads = (stored.get(key) for key in ("settings", "files", "threads"))
+    if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
+        raise ImageError(f"{picture}: what it says of how it was made is damaged")
+    check_names(values, str(picture))
+    found = {kind: _find(files.get(kind, []), kind, picture) for kind in _KINDS}
+    if len(found["content"]) != 1 or not found["styles"] or len(found["content_mask"]) > 1:
+        raise ImageError(f"{picture}: what it says of how it was made is damaged")
+    if found["init"]:
+        values = values | {"init": str(found["init"][0])}
+    _warn(stored, picture)
+    return Recipe(
+        values,
+        found["content"][0],
+        found["styles"],
+        found["style_masks"],
+        found["content_mask"][0] if found["content_mask"] else None,
+        max(threads, 0),
+    )
+
+
+def plain(values: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters as what JSON has."""
+    result = {name: values[name] for name in describe()}
+    result["stages"] = [asdict(part) for part in result["stages"]]
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes a picture."""
+    import numpy
+    import onnxruntime
+    import scipy
+
+    return {
+        "styletransfer": styletransfer.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+_KINDS = ("content", "styles", "style_masks", "content_mask", "init")
+
+
+def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
+    """Return the files of one kind, having checked that they are the same as then."""
+    from styletransfer.download import digest
+
+    if not isinstance(entries, list) or len(entries) > _MOST_FILES:
+        raise ImageError(f"{picture}: what it says of its {kind} is damaged")
+    found = []
+    for entry in entries:
+        if not (isinstance(entry, list) and len(entry) == 2 and all(map(_is_text, entry))):
+            raise ImageError(f"{picture}: what it says of its {kind} is damaged")
+        path, expected = Path(entry[0]), entry[1]
+        places = [path, picture.parent / path.name]
+        here = [place for place in places if place.is_file()]
+        if not here:
+            raise UsageError(f"{picture} was made with {path}, which is not here; put it there")
+        same = [place for place in here if digest(place, "sha256") == expected]
+        if not same:
+            raise UsageError(f"{here[0]} is not the file that {picture} was made with")
+        found.append(same[0])
+    return tuple(found)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and "\0" not in value
+
+
+def _warn(stored: Mapping[str, object], picture: Path) -> None:
+    """Log what may keep the result from being the same."""
+    then = stored.get("versions")
+    then = then if isinstance(then, dict) else {}
+    for name, now in versions().items():
+        before = str(then.get(name, "unknown"))[:40]
+        if before != now and re.fullmatch(r"[\w. +-]*", before):
+            logger.warning("%s was made with %s %s, this is %s", picture, name, before, now)
+    if stored.get("cores") != os.cpu_count() and not stored.get("threads"):
+        logger.warning("%s was made on another number of CPU cores", picture)
+    if stored.get("reason") == "interrupted":
+        logger.warning("%s was interrupted; this run goes on to its end", picture)

@@ -1,0 +1,179 @@
+"""One picture of a command, from its files to its file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer import images
+from styletransfer.commands import plot, recipe
+from styletransfer.commands.jobs import Job
+from styletransfer.progress import Progress
+from styletransfer.run import Summary
+from styletransfer.settings import Settings, is_picture
+from styletransfer.transfer import StyleTransfer
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What goes in and comes out besides the pictures themselves.
+
+    Attributes
+    ----------
+    style_masks : tuple of Path
+        Gray images, one a style.
+    content_mask : Path or None
+        A gray image.
+    depth : int
+        Bits a channel of the result.
+    save_every : int or None
+        After how many iterations a snapshot is written, each time.
+    grid, plot : bool
+        Whether to write the pictures side by side, and the course of the loss.
+    verbose : bool
+        Whether to log every iteration.
+    threads : int
+        Threads on the CPU, to be stored.
+    """
+
+    style_masks: tuple[Path, ...] = ()
+    content_mask: Path | None = None
+    depth: int = 8
+    save_every: int | None = None
+    grid: bool = False
+    plot: bool = False
+    verbose: bool = False
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a job, read."""
+
+    content: np.ndarray
+    alpha: np.ndarray | None
+    styles: tuple[np.ndarray, ...]
+    style_masks: tuple[np.ndarray, ...]
+    content_mask: np.ndarray | None
+
+
+def read(job: Job, extras: Extras) -> Pictures:
+    """Read the files of a job.
+
+    Raises
+    ------
+    ImageError
+        If one cannot be read.
+    """
+    styles = tuple(images.load(path) for path in job.styles)
+    content, alpha = images.load_with_alpha(job.content)
+    return Pictures(
+        content,
+        alpha,
+        styles,
+        tuple(_mask(path) for path in extras.style_masks),
+        None if extras.content_mask is None else _mask(extras.content_mask),
+    )
+
+
+def render(
+    transfer: StyleTransfer, job: Job, pictures: Pictures, settings: Settings, extras: Extras
+) -> tuple[Summary, bool]:
+    """Make a picture and write it, and what else was asked for; return how, and if interrupted.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted before there was an image.
+    """
+    course = _Course()
+    listeners: list[Callable[[Progress], None]] = [course.note] if extras.plot else []
+    if extras.save_every:
+        listeners.append(_Snapshots(job.output, extras, pictures.alpha).take)
+
+    def tell(step: Progress) -> None:
+        for listener in listeners:
+            listener(step)
+
+    interrupted = False
+    try:
+        transfer.transfer_style(
+            pictures.styles,
+            pictures.content,
+            verbose=extras.verbose,
+            style_masks=pictures.style_masks,
+            content_mask=pictures.content_mask,
+            progress=tell,
+            **settings.options(),
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+    if not transfer.has_image:
+        raise KeyboardInterrupt
+    result, summary = transfer.get_generated(), transfer.summary
+    parameters = recipe.describe_run(
+        recipe.plain(vars(settings)),
+        _files(job, settings, extras),
+        str(transfer.device),
+        extras.threads,
+        summary.iterations,
+        summary.reason,
+    )
+    images.save(job.output, result, pictures.alpha, extras.depth, parameters)
+    if extras.grid:
+        row = images.side_by_side([pictures.content, *pictures.styles, result])
+        images.save(_beside(job.output, "grid"), row)
+    if extras.plot and course.iterations:
+        curves = plot.loss_curves(course.iterations, course.curves)
+        images.save(_beside(job.output, "loss", ".png"), curves)
+    return summary, interrupted
+
+
+def _files(job: Job, settings: Settings, extras: Extras) -> dict[str, Sequence[Path]]:
+    """Return the files that go into a picture, by what they are."""
+    return {
+        "content": [job.content],
+        "styles": job.styles,
+        "style_masks": extras.style_masks,
+        "content_mask": [extras.content_mask] if extras.content_mask else [],
+        "init": [Path(settings.init)] if is_picture(settings.init) else [],
+    }
+
+
+def _mask(path: Path) -> np.ndarray:
+    """Read a mask, (H, W): the mean of the colours, what is transparent being white."""
+    return images.load(path).mean(axis=2)
+
+
+def _beside(output: Path, what: str, suffix: str | None = None) -> Path:
+    return output.with_name(f"{output.stem}-{what}{suffix or output.suffix}")
+
+
+class _Course:
+    """The course of the loss and its terms."""
+
+    def __init__(self) -> None:
+        self.iterations: list[int] = []
+        self.curves: dict[str, list[float]] = {}
+
+    def note(self, step: Progress) -> None:
+        """Take note of an iteration."""
+        self.iterations.append(step.iteration)
+        for name, value in ({"loss": step.loss} | step.terms).items():
+            self.curves.setdefault(name, []).append(value)
+
+
+class _Snapshots:
+    """Writes the image now and then, beside where the result goes."""
+
+    def __init__(self, output: Path, extras: Extras, alpha: np.ndarray | None) -> None:
+        self._output = output
+        self._extras = extras
+        self._alpha = alpha
+
+    def take(self, step: Progress) -> None:
+        """Write the image if its iteration is due."""
+        if step.iteration % self._extras.save_every == 0:
+            path = _beside(self._output, f"{step.iteration:05}")
+            images.save(path, step.image(), self._alpha, self._extras.depth)
