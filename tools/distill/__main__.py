@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from . import data, stylise, train
+from . import data, export, stylise, train
 
 
 def main() -> None:
@@ -17,6 +17,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare", help="download, unpack and decode the pictures")
+    exporting = commands.add_parser(
+        "export", help="write the checkpoint as the product's ONNX file"
+    )
+    exporting.add_argument("--target", type=Path, required=True)
     training = commands.add_parser(
         "train", help="train, or go on from the checkpoint in the folder"
     )
@@ -32,6 +36,8 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     if arguments.command == "prepare":
         data.prepare(data.download(arguments.folder), arguments.folder)
+    elif arguments.command == "export":
+        export.export(arguments.folder, arguments.target)
     elif arguments.command == "stylise":
         stylise.stylise(arguments.folder, arguments.count, arguments.seed, arguments.device)
     else:

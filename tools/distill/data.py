@@ -52,15 +52,22 @@ def find(trees: Path) -> list[Path]:
     for path in sorted(trees.rglob("*")):
         if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
             continue
+        if path.stem == "screenshot":  # a small copy of a wallpaper of KDE's
+            continue
         sized = path.stem.replace("x", "").isdigit()  # KDE: contents/images/1920x1080.png
-        key = (path.parent, "" if sized or path.stem == "screenshot" else path.stem)
+        key = (path.parent, "" if sized else path.stem)
         if key not in largest or path.stat().st_size > largest[key].stat().st_size:
             largest[key] = path
     return sorted(largest.values())
 
 
 def is_held_back(name: str) -> bool:
-    """Tell whether the picture of this path is kept for evaluation: 1 in 12, by digest."""
+    """Tell whether the picture of this path is kept for evaluation: 1 in 12, by digest.
+
+    None of KDE's wallpapers is, since some come in a light and a dark version.
+    """
+    if name.startswith("plasma"):
+        return False
     return hashlib.sha256(name.encode()).digest()[0] % 12 == 0
 
 

@@ -37,7 +37,7 @@ class Pair:
 
     `reduce` brings the teacher's map to the student's stride: "" as it is, "pool" by 2x2 averages,
     "phases" by stacking 2x2 neighbours as channels. Cells `first` to `last` of the student are used
-    on both axes; the teacher's are `back` cells before them.
+    on both axes; the teacher's are `back` cells before them. `weight` is the pair's in the loss.
     """
 
     student: str
@@ -47,6 +47,7 @@ class Pair:
     first: int
     last: int
     back: int = 0
+    weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -68,10 +69,10 @@ class Pair:
 PAIRS = (
     Pair("conv1/7x7_s2", "conv1_1", "phases", 256, 20, 44, back=2),
     Pair("conv1/7x7_s2", "conv1_2", "pool", 64, 20, 44, back=2),
-    Pair("conv2/3x3", "conv2_2", "pool", 128, 4, 28, back=1),
-    Pair("conv2/3x3", "conv3_1", "", 256, 4, 28, back=1),
-    Pair("inception_3a/output", "conv3_4", "pool", 256, 1, 15),
-    Pair("inception_3a/output", "conv4_1", "", 512, 1, 15),
+    Pair("conv2/3x3", "conv2_2", "pool", 128, 4, 28, back=1, weight=2),
+    Pair("conv2/3x3", "conv3_1", "", 256, 4, 28, back=1, weight=2),
+    Pair("inception_3a/output", "conv3_4", "pool", 256, 1, 15, weight=1.5),
+    Pair("inception_3a/output", "conv4_1", "", 512, 1, 15, weight=1.5),
     Pair("inception_3b/output", "conv4_2", "", 512, 1, 15),
     Pair("inception_4a/output", "conv4_4", "pool", 512, 0, 8),
     Pair("inception_4a/output", "conv5_1", "", 512, 0, 8),
@@ -79,6 +80,9 @@ PAIRS = (
     Pair("inception_4e/output", "conv5_4", "", 512, 0, 8),
     Pair("inception_5a/output", "conv5_4", "pool", 512, 0, 4),
 )
+# Pairs of the layers that decide the look: with the default weights nearly all of the style loss
+# is in the first three style layers. Most training steps end there.
+SHALLOW = 6
 STYLE_LAYERS = (
     "conv1/7x7_s2",
     "conv2/3x3",
@@ -99,15 +103,18 @@ class Teacher(nn.Module):
             layer.weight.data, layer.bias.data = weight, bias
             self.convolutions[name] = layer
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        wanted = {pair.teacher for pair in PAIRS}
+    def forward(self, x: Tensor, shallow: bool = False) -> dict[str, Tensor]:
+        """Return the maps that are learned from; `shallow`: from the first SHALLOW pairs' only."""
+        wanted = {pair.teacher for pair in PAIRS[: SHALLOW if shallow else None]}
         features = {}
         for name, (_, starts_block) in VGG19.items():
             if starts_block:
                 x = functional.avg_pool2d(x, 2)
-            x = functional.relu_(self.convolutions[name](x))
+            x = functional.relu(self.convolutions[name](x))
             if name in wanted:
-                features[name] = x.clone() if name != "conv5_4" else x
+                features[name] = x
+            if wanted <= features.keys():
+                break
         return features
 
 
@@ -181,11 +188,11 @@ class Student(nn.Module):
         self.inception = nn.ModuleDict(modules)
 
     def forward(self, x: Tensor, shallow: bool = False) -> dict[str, Tensor]:
-        """Return the layers that something is to be matched in; `shallow`: up to inception_3b."""
+        """Return the layers that something is to be matched in; `shallow`: up to inception_3a."""
         features = {"conv1/7x7_s2": (x := self.conv1(x / 64))}
         features["conv2/3x3"] = x = self.conv2(self.reduce(_halve(x)))
         for name, module in self.inception.items():
-            if name == "inception_4a" and shallow:
+            if name == "inception_3b" and shallow:
                 break
             if name in ("inception_3a", "inception_4a", "inception_5a"):
                 x = _halve(x)

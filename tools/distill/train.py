@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from .data import Pictures
-from .model import PAIRS, SHIFT, SIDE, STYLE_LAYERS, VGG19, Heads, Student, Teacher
+from .model import PAIRS, SHALLOW, SHIFT, SIDE, STYLE_LAYERS, VGG19, Heads, Student, Teacher
 
 MEAN = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(1, 3, 1, 1)  # BGR
 KERNEL_CELLS = 512  # cells that are compared with one another, a step and style layer
@@ -34,7 +34,8 @@ class Settings:
     warm_up: int = 200  # steps
     average: float = 0.999  # decay of the moving average of the weights
     kernel_weight: float = 1.0
-    deep_every: int = 3  # the other steps end at inception_3b: most of the look is made up to there
+    deep_every: int = 12  # the other steps are shallow, see model.SHALLOW
+    deep_share: float = 0.2  # of the crops get maps for the deep steps
     seed: int = 0
 
 
@@ -81,11 +82,10 @@ class Lesson:
         self.crops = _mapped(folder / f"{name}.crops", np.uint8, (capacity, SIDE, SIDE, 3))
         self.maps = _mapped(folder / f"{name}.maps", np.float16, (capacity, int(self._edges[-1])))
         self.filled = self.next = 0
-        self.scales: list[
-            tuple[Tensor, Tensor]
-        ] = []  # mean and standard deviation a channel, a pair
+        self.deep = np.zeros(capacity, bool)  # which crops have all maps, not only the shallow
+        self.scales: list[tuple[Tensor, Tensor]] = []  # mean and deviation a channel, by pair
 
-    def _teach(self, count: int, plain: bool) -> tuple[np.ndarray, list[Tensor]]:
+    def _teach(self, count: int, plain: bool, deep: bool) -> tuple[np.ndarray, list[Tensor]]:
         large = [
             np.rint(self.pictures.crop(SIDE + SHIFT, plain)).astype(np.uint8) for _ in range(count)
         ]
@@ -93,8 +93,9 @@ class Lesson:
         weight = next(self._teacher.parameters())
         with torch.inference_mode():
             data = network_input(torch.from_numpy(crops[:, SHIFT:, SHIFT:]).to(weight.device))
-            features = self._teacher(data.to(weight.dtype))
-            maps = [pair.teacher_cells(features).float().cpu() for pair in PAIRS]
+            features = self._teacher(data.to(weight.dtype), shallow=not deep)
+            pairs = PAIRS if deep else PAIRS[:SHALLOW]
+            maps = [pair.teacher_cells(features).float().cpu() for pair in pairs]
         return crops[:, :SIDE, :SIDE], [m.contiguous() for m in maps]
 
     def measure(self, count: int = 256, batch: int = 16) -> None:
@@ -102,33 +103,35 @@ class Lesson:
         first = [torch.zeros(pair.channels, dtype=torch.float64) for pair in PAIRS]
         second = [torch.zeros(pair.channels, dtype=torch.float64) for pair in PAIRS]
         for _ in range(count // batch):
-            for number, values in enumerate(self._teach(batch, plain=False)[1]):
+            for number, values in enumerate(self._teach(batch, plain=False, deep=True)[1]):
                 first[number] += values.double().mean((0, 2, 3)) * batch / count
                 second[number] += values.double().square().mean((0, 2, 3)) * batch / count
         for mean, square in zip(first, second, strict=True):
             deviation = (square - mean.square()).clamp_min(0).sqrt()
-            deviation = deviation.clamp_min(
-                0.02 * deviation.mean()
-            )  # some channels hardly ever fire
+            # Some channels hardly ever fire.
+            deviation = deviation.clamp_min(0.02 * deviation.mean())
             self.scales.append((mean.float(), deviation.float()))
 
-    def add(self, count: int, plain: bool = False) -> None:
+    def add(self, count: int, deep: bool, plain: bool = False) -> None:
         """Put `count` new crops in the store, over the oldest where it is full."""
-        crops, maps = self._teach(count, plain)
+        crops, maps = self._teach(count, plain, deep)
         places = (self.next + np.arange(count)) % self.capacity
         self.crops[places] = crops
-        for number, (values, (mean, deviation)) in enumerate(zip(maps, self.scales, strict=True)):
+        self.deep[places] = deep
+        for number, values in enumerate(maps):
+            mean, deviation = self.scales[number]
             values = (values - mean.view(-1, 1, 1)) / deviation.view(-1, 1, 1)
             start, stop = self._edges[number : number + 2]
             self.maps[places, start:stop] = values.flatten(1).numpy().astype(np.float16)
         self.next = (self.next + count) % self.capacity
         self.filled = min(self.filled + count, self.capacity)
 
-    def take(self, places: np.ndarray, device: str) -> tuple[Tensor, list[Tensor]]:
+    def take(self, places: np.ndarray, deep: bool, device: str) -> tuple[Tensor, list[Tensor]]:
         """Return the networks' input and the standardised maps of the crops at these places."""
-        rows = torch.from_numpy(self.maps[places]).to(device).float()
+        pairs = PAIRS if deep else PAIRS[:SHALLOW]
+        rows = torch.from_numpy(self.maps[places, : self._edges[len(pairs)]]).to(device).float()
         maps = []
-        for number, pair in enumerate(PAIRS):
+        for number, pair in enumerate(pairs):
             start, stop = self._edges[number : number + 2]
             side = pair.last - pair.first
             maps.append(rows[:, start:stop].view(-1, pair.channels, side, side))
@@ -143,13 +146,12 @@ def head_losses(
 ) -> list[Tensor]:
     """Squared error of each head's prediction: half with channels alike, half by their variance."""
     losses = []
-    for number, (pair, target, (_, deviation)) in enumerate(zip(PAIRS, maps, scales, strict=True)):
-        if pair.student not in features:
-            continue
+    for number, (pair, target, (_, deviation)) in enumerate(zip(PAIRS, maps, scales, strict=False)):
         predicted = heads[str(number)](pair.student_cells(features[pair.student])).float()
         variance = deviation.square()
         weight = 0.5 + 0.5 * variance / variance.mean()
-        losses.append(((predicted - target).square().mean((0, 2, 3)) * weight).mean())
+        error = (predicted - target).square().mean((0, 2, 3))
+        losses.append(pair.weight * (error * weight).mean())
     return losses
 
 
@@ -204,7 +206,7 @@ def explained(
     scales = [(mean.to(device), deviation.to(device)) for mean, deviation in lesson.scales]
     with torch.inference_mode():
         for places in batches:
-            data, maps = lesson.take(places, device)
+            data, maps = lesson.take(places, True, device)
             with torch.autocast(device, torch.bfloat16):
                 features = student(data)
             for number, pair in enumerate(PAIRS):
@@ -242,7 +244,7 @@ class Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.step, self.taught, self.owed, self.started = 0, 0, 0.0, time.time()
-        scales, stored = self._resume()
+        scales, stored, deep_places = self._resume()
         seed = settings.seed + self.step  # a resumed run sees new crops
         self.choice = np.random.default_rng(seed)
         self.lesson = Lesson(
@@ -252,27 +254,30 @@ class Trainer:
         if scales:
             self.lesson.scales = scales
             self.lesson.filled, self.lesson.next = stored
+            self.lesson.deep[deep_places] = True
         else:
             self.lesson.measure()
         self.exam.scales = self.lesson.scales
         for _ in range(self.exam.capacity // 16):
-            self.exam.add(16, plain=True)
+            self.exam.add(16, deep=True, plain=True)
 
-    def _resume(self) -> tuple[list[tuple[Tensor, Tensor]], tuple[int, int]]:
+    def _resume(self) -> tuple[list[tuple[Tensor, Tensor]], tuple[int, int], list[int]]:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
-            return [], (0, 0)
+            return [], (0, 0), []
         state = torch.load(path, weights_only=True)
         for name in ("student", "heads", "average", "average_heads", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.taught, self.started = state["step"], state["taught"], state["started"]
-        return state["scales"], state.get("stored", (0, 0))
+        deep = state.get("deep", range(state["stored"][0]))
+        return state["scales"], state["stored"], list(deep)
 
     def save(self) -> None:
         names = ("student", "heads", "average", "average_heads", "optimizer")
         state = {name: getattr(self, name).state_dict() for name in names}
         state |= {"step": self.step, "taught": self.taught, "started": self.started}
         state |= {"scales": self.lesson.scales, "stored": (self.lesson.filled, self.lesson.next)}
+        state |= {"deep": np.flatnonzero(self.lesson.deep).tolist()}
         torch.save(state, self.folder / "checkpoint.new")
         os.replace(self.folder / "checkpoint.new", self.folder / "checkpoint.pt")
 
@@ -287,14 +292,16 @@ class Trainer:
             group["lr"] = rate
         self.owed += settings.batch / settings.reuse
         while self.owed >= 16 or self.lesson.filled < 256:
-            self.lesson.add(16)
+            self.lesson.add(16, deep=self.choice.random() < settings.deep_share)
             self.taught += 16
             self.owed = max(0.0, self.owed - 16)
-        places = self.choice.choice(self.lesson.filled, settings.batch, replace=False)
-        data, maps = self.lesson.take(places, self.device)
+        deep = self.step % settings.deep_every == 0
+        usable = np.flatnonzero(self.lesson.deep) if deep else self.lesson.filled
+        places = self.choice.choice(usable, settings.batch)
+        data, maps = self.lesson.take(places, deep, self.device)
         scales = [(mean.to(self.device), dev.to(self.device)) for mean, dev in self.lesson.scales]
         with torch.autocast(self.device, torch.bfloat16):
-            features = self.student(data, shallow=self.step % settings.deep_every > 0)
+            features = self.student(data, shallow=not deep)
             errors = head_losses(self.heads, features, maps, scales)
         kernels = kernel_losses(features, maps, scales)
         loss = sum(errors) + settings.kernel_weight * sum(kernels)
