@@ -163,23 +163,21 @@ class Wasserstein:
         Whose distribution is matched; part of the term's name.
     mask : str, optional
         The name of a mask: positions are weighted by it.
-    iterations : int
-        Newton-Schulz iterations for the root's trace; see `newtonschulz.trace_of_root`.
 
     Notes
     -----
-    The style side's root is taken once, by its eigenvalues, in `target`.
+    The style side's root is taken once, by its eigenvalues, in `target`; that of the product at
+    each evaluation, by `newtonschulz`. Σ has `RIDGE` added to its diagonal.
 
     References
     ----------
     Dowson, Landau: The Fréchet distance between multivariate normal distributions (1982).
-    Crowson: style-transfer-pytorch, whose division by C and 12 iterations these are.
+    Crowson: style-transfer-pytorch, where the division by C and the ridge come from.
     """
 
     layer: str
     picture: str = "style"
     mask: str | None = None
-    iterations: int = 12
 
     @property
     def name(self) -> str:
@@ -197,8 +195,9 @@ class Wasserstein:
         centred = graph.op("Sub", flat, mean)
         if weights is not None:
             centred = graph.op("Mul", centred, graph.op("Sqrt", weights))
-        ridge = graph.constant(RIDGE * np.eye(channels, dtype=graph.dtype(features)), "ridge")
-        covariance = graph.op("Gemm", centred, centred, ridge, transB=1, alpha=1 / positions)
+        identity = graph.constant(np.eye(channels, dtype=graph.dtype(features)), "identity")
+        factors = {"alpha": 1 / positions, "beta": RIDGE}
+        covariance = graph.op("Gemm", centred, centred, identity, transB=1, **factors)
         return graph.op("Concat", covariance, mean, axis=1)
 
     def target(self, statistic: np.ndarray) -> np.ndarray:
@@ -223,7 +222,7 @@ class Wasserstein:
         root, style_mean = graph.ops("Split", target, parts, outputs=2, axis=1)
         shift = _sum_of_squares(graph, graph.op("Sub", mean, style_mean))
         product = graph.op("MatMul", graph.op("MatMul", root, covariance), root)
-        cross = newtonschulz.trace_of_root(graph, product, self.iterations)
+        cross = newtonschulz.trace_of_root(graph, product)
         cross = graph.op("Mul", cross, graph.constant(np.array([-2], dtype)))
         own = newtonschulz.trace(graph, covariance)
         total = graph.op("Sum", shift, own, _sum_of_squares(graph, root), cross)

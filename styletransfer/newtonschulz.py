@@ -1,11 +1,17 @@
 """Matrix square roots by products alone, as graph fragments: ONNX has no operator for them."""
 
+import math
+
 import numpy as np
 
 from styletransfer.onnxgrad import GraphBuilder
 
+ITERATIONS = 11
+SMALLEST = 1e-3
+"""The least root of an eigenvalue, as a part of the greatest, that is to come out right."""
 
-def trace_of_root(graph: GraphBuilder, matrix: str, iterations: int) -> str:
+
+def trace_of_root(graph: GraphBuilder, matrix: str) -> str:
     """Append the trace of the square root of a symmetric, positive semidefinite matrix.
 
     Parameters
@@ -13,9 +19,7 @@ def trace_of_root(graph: GraphBuilder, matrix: str, iterations: int) -> str:
     graph : GraphBuilder
         What the nodes are appended to.
     matrix : str
-        The tensor, (C, C).
-    iterations : int
-        At least 2; each costs three products of matrices.
+        The tensor, (C, C), not all zero.
 
     Returns
     -------
@@ -24,31 +28,37 @@ def trace_of_root(graph: GraphBuilder, matrix: str, iterations: int) -> str:
 
     Notes
     -----
-    The coupled iteration Y ← Y T, Z ← T Z, T = (3 I − Z Y) / 2, from Y = A / ‖A‖ (Frobenius) and
-    Z = I, converges to Y = A^½ and Z = A^−½ of the matrix divided by its norm: quadratically, once
-    an eigenvalue is near 1. Until then an eigenvalue's root λ^½ is still about 1.5ᵏ λ after k
-    iterations. So eigenvalues below about 2.25^−k of the norm count too little, never too much;
-    and where the true gradient would grow without bound as λ falls to 0, this one stays bounded.
+    The coupled iteration Y ← Y T, Z ← T Z, T = ½ s (3 I − s² Z Y), from Y = A / ‖A‖ (Frobenius)
+    and Z = I, converges to Y = A^½ and Z = A^−½ of the matrix divided by its norm. With s = 1 it is
+    Newton's and Schulz's. An eigenvalue λ far below 1 then takes its time: its part of Y begins at
+    λ and grows 1.5 times an iteration towards λ^½. With s = √(3 / (1 + l + l²)) it is up to 2.6
+    times, where l is the least of λ^½ that still counts, and l ← ½ s l (3 − s² l²) follows it.
+
+    Eleven iterations from l = 0.001 leave 10⁻⁷ of the trace of a matrix whose eigenvalues are above
+    10⁻⁶ of its norm; those below count too little, never too much, and make up for 4·10⁻⁴ of the
+    trace with the covariances of VGG. Where the true gradient would grow without bound as λ falls
+    to 0, this one stays bounded, and it is that of the value, to rounding.
 
     References
     ----------
     Higham: Functions of Matrices (2008), section 6.3.
+    Chen, Chow: A stable scaling of Newton-Schulz for improving the sign function computation of a
+    Hermitian matrix (2014), for s.
     """
-    size = graph.shape(matrix)[0]
     dtype = graph.dtype(matrix)
-    three_halves = graph.constant(1.5 * np.eye(size, dtype=dtype), "one and a half")
-    square = graph.op("ReduceSumSquare", matrix, keepdims=1)
-    norm = graph.op("Sqrt", square)
+    identity = graph.constant(np.eye(graph.shape(matrix)[0], dtype=dtype), "identity")
+    norm = graph.op("Sqrt", graph.op("ReduceSumSquare", matrix, keepdims=1))
     y = graph.op("Div", matrix, norm)
-    half = graph.constant(np.array(-0.5, dtype))
-    # In the first iteration Z is I, in the last only the trace of Y T is wanted.
-    z = step = graph.op("Add", three_halves, graph.op("Mul", y, half))
-    y = graph.op("MatMul", y, step)
-    for _ in range(iterations - 2):
-        step = graph.op("Gemm", z, y, three_halves, alpha=-0.5)
-        y = graph.op("MatMul", y, step)
-        z = graph.op("MatMul", step, z)
-    step = graph.op("Gemm", z, y, three_halves, alpha=-0.5)
+    z = identity
+    least = SMALLEST
+    for iteration in range(ITERATIONS):
+        scale = math.sqrt(3 / (1 + least + least**2))
+        least *= scale * (3 - (scale * least) ** 2) / 2
+        factors = {"alpha": -(scale**3) / 2, "beta": 1.5 * scale}
+        step = graph.op("Gemm", z, y, identity, **factors)
+        if iteration < ITERATIONS - 1:
+            y = graph.op("MatMul", y, step)
+            z = graph.op("MatMul", step, z) if iteration else step
     # All of these are polynomials of one symmetric matrix: tr(Y T) is the sum of Y ∘ T.
     total = graph.op("ReduceSum", graph.op("Mul", y, step), keepdims=1)
     scaled = graph.op("Mul", total, graph.op("Sqrt", norm))
@@ -57,6 +67,7 @@ def trace_of_root(graph: GraphBuilder, matrix: str, iterations: int) -> str:
 
 def trace(graph: GraphBuilder, matrix: str) -> str:
     """Append the trace of a square matrix, (1,)."""
-    eye = graph.constant(np.eye(graph.shape(matrix)[0], dtype=graph.dtype(matrix)), "identity")
-    diagonal = graph.op("ReduceSum", graph.op("Mul", matrix, eye), keepdims=1)
-    return graph.op("Reshape", diagonal, graph.constant(np.array([1], np.int64)))
+    identity = np.eye(graph.shape(matrix)[0], dtype=graph.dtype(matrix))
+    diagonal = graph.op("Mul", matrix, graph.constant(identity, "identity"))
+    total = graph.op("ReduceSum", diagonal, keepdims=1)
+    return graph.op("Reshape", total, graph.constant(np.array([1], np.int64)))

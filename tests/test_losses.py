@@ -111,8 +111,8 @@ def test_distance(case):
     target = term.target(statistic(term, picture_of(term)))
     (loss,) = evaluate(distance_model(term, target), {LAYER: FEATURES}).values()
     assert loss.shape == (1,)
-    # Gemm's alpha is a float32; twelve iterations do not give all roots to all digits.
-    tolerance = 1e-5 if isinstance(term, Wasserstein) else 1e-7
+    # The factors that are attributes of Gemm are float32.
+    tolerance = 1e-6 if isinstance(term, Wasserstein) else 1e-7
     assert loss[0] == pytest.approx(expected(term), rel=tolerance)
 
 
@@ -137,7 +137,7 @@ def test_distance_from_itself_is_nothing(case):
     term = MATCHING[case]
     target = term.target(statistic(term, FEATURES))
     (loss,) = evaluate(distance_model(term, target), {LAYER: FEATURES}).values()
-    assert abs(loss[0]) < 1e-8
+    assert abs(loss[0]) < 1e-6
 
 
 def variation_model(kind: str, height: int = 5, width: int = 6):
