@@ -46,12 +46,12 @@ READERS = {
 }
 # What `magnitudes` gives for BVLC's weights.
 BVLC = {
-    "style conv1/7x7_s2": 6.948e6,
-    "style conv2/3x3": 2.581e6,
-    "style inception_3a/output": 5.17e6,
-    "style inception_4a/output": 1028,
-    "style inception_5a/output": 2.21,
-    "content inception_3a/output": 9.411e8,
+    "style conv1/7x7_s2": 5.86e6,
+    "style conv2/3x3": 2.524e6,
+    "style inception_3a/output": 4.446e6,
+    "style inception_4a/output": 1163,
+    "style inception_5a/output": 2.219,
+    "content inception_3a/output": 1.119e9,
 }
 
 
