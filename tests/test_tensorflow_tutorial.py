@@ -1,6 +1,7 @@
-"""The TensorFlow tutorial's system beside an independent version of its mathematics in PyTorch.
+"""The preset ``tensorflow`` beside an independent version of the tutorial's mathematics in PyTorch.
 
-The numbers come from ``reference/tensorflow_tutorial.py``, which says what they are.
+The numbers come from ``reference/tensorflow_tutorial.py``, which says what they are. Everything
+that the preset decides is taken from the preset.
 """
 
 from pathlib import Path
@@ -8,24 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer import images
-from styletransfer.losses import Content, Gram, Term, TotalVariation
+from styletransfer import images, presets, targets
+from styletransfer.loading import LoadedNetwork
+from styletransfer.losses import TotalVariation
 from styletransfer.objective import Objective, statistics
-from styletransfer.optimizers import adam
+from styletransfer.optimizers import OPTIMIZERS
 from styletransfer.pooling import with_pooling
 from styletransfer.session import Device
+from styletransfer.settings import Settings
 from tests.conftest import golden_network
 
-# Keras' mean for VGG, BGR.
-MEAN = np.array([103.939, 116.779, 123.68])
-CONTENT = Content("conv5_2", reduction="mean")
-STYLES = [Gram(f"conv{block}_1", normalization="hw", reduction="mean") for block in range(1, 6)]
-VARIATION = TotalVariation("l1")
-WEIGHTS: dict[Term, float] = {
-    CONTENT: 1e4,
-    **dict.fromkeys(STYLES, 1e-2 / len(STYLES)),
-    VARIATION: 30.0,
-}
+
+def preset(**changes: object) -> Settings:
+    return presets.override(presets.read("tensorflow").values, changes)
+
+
+MEAN = np.array(preset().mean)
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +38,15 @@ def seen(picture: np.ndarray) -> np.ndarray:
     return images.preprocess(np.float32(picture / 255), MEAN)
 
 
-def objective(data: dict[str, np.ndarray], terms: list[Term]) -> Objective:
-    network = with_pooling(golden_network("vgg19"), "max")
+def objective(data: dict[str, np.ndarray], settings: Settings) -> Objective:
+    model = with_pooling(golden_network("vgg19"), settings.pooling)
+    network = LoadedNetwork(model, MEAN, 224, {}, {})
+    goals = targets.goals(settings, network, 1, False, False)
     content = seen(data["content"])
-    targets = statistics(network, content, [CONTENT], Device())
-    targets |= statistics(network, seen(data["style"]), STYLES, Device())
-    result = Objective(network, content.shape, terms, Device())
-    result.bind(targets, [WEIGHTS[term] for term in terms])
+    found = statistics(model, content, goals.content, Device())
+    found |= statistics(model, seen(data["style"]), goals.styles[0], Device())
+    result = Objective(model, content.shape, goals.terms, Device(), settings.conv)
+    result.bind(found, targets.factors(settings, network, 1, settings.ratio))
     return result
 
 
@@ -54,22 +55,37 @@ def relative(value: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(value - expected) / np.linalg.norm(expected))
 
 
-@pytest.mark.parametrize("terms", [[CONTENT, *STYLES], [VARIATION], list(WEIGHTS)])
-def test_loss_and_gradient_of_the_first_image(data, terms):
-    loss, gradient = 0.0, 0.0
-    if CONTENT in terms:
-        loss, gradient = loss + data["loss"], gradient + data["gradient"].astype(float)
-    if VARIATION in terms:
+def by_unit(gradient: np.ndarray) -> np.ndarray:
+    """Return a gradient by the image in [0, 1], RGB, (H, W, 3)."""
+    return 255 * gradient[0, ::-1].transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("variation", [False, True])
+def test_loss_and_gradient_of_the_first_image(data, variation):
+    loss, gradient = float(data["loss"]), data["gradient"].astype(float)
+    if variation:
         loss, gradient = loss + data["loss_variation"], gradient + data["gradient_variation"]
-    evaluation = objective(data, terms).evaluate(seen(data["content"]))
+    settings = preset() if variation else preset(tv=0)
+    evaluation = objective(data, settings).evaluate(seen(data["content"]))
     assert evaluation.loss == pytest.approx(float(loss), rel=1e-5)
-    # By the image in [0, 1], RGB, (H, W, 3).
-    ours = 255 * evaluation.gradient[0, ::-1].transpose(1, 2, 0)
-    assert relative(ours, gradient) < 1e-5
+    assert relative(by_unit(evaluation.gradient), gradient) < 1e-5
+
+
+def test_total_variation_by_itself(data):
+    """It is a small part of the sum."""
+    settings = preset()
+    image = seen(data["content"])
+    term = TotalVariation(settings.tv_kind)
+    result = Objective(golden_network("vgg19"), image.shape, [term], Device())
+    result.bind({}, [settings.tv])
+    evaluation = result.evaluate(image)
+    assert evaluation.loss == pytest.approx(float(data["loss_variation"]), rel=1e-6)
+    assert relative(by_unit(evaluation.gradient), data["gradient_variation"]) < 1e-6
 
 
 def test_twenty_steps_of_adam(data):
-    minimised = objective(data, list(WEIGHTS))
+    settings = preset()
+    minimised = objective(data, settings)
     losses, last = [], None
 
     def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
@@ -83,12 +99,9 @@ def test_twenty_steps_of_adam(data):
 
     mean = MEAN.reshape(1, 3, 1, 1)
     first = seen(data["content"])
-    adam(
-        *(evaluate, first, -mean, 255 - mean, len(data["losses"]), accept),
-        step=0.02,
-        betas=(0.99, 0.999),
-        epsilon=0.1,
-    )
-    np.testing.assert_allclose(losses, data["losses"], rtol=1e-3)
+    minimise = OPTIMIZERS[settings.optimizer]
+    steps = len(data["losses"])
+    minimise(evaluate, first, -mean, 255 - mean, steps, accept, **settings.optimizer_options)
+    np.testing.assert_allclose(losses, data["losses"], rtol=2e-3)
     difference = np.abs(255 * images.deprocess(last, MEAN) - data["image"])
     assert difference.mean() < 1
