@@ -16,7 +16,7 @@ from PIL import Image
 import styletransfer
 from styletransfer import cli, images
 from tests.conftest import GOLDEN_WEIGHTS, MODELS, ROOT, SHARED, golden, needs_shared
-from tests.test_decoders import png
+from tests.images.test_decoders import png
 
 CONTENT = ROOT / "images" / "content" / "cat.jpg"
 STYLE = ROOT / "images" / "style" / "wave.jpg"

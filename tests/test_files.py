@@ -20,8 +20,13 @@ def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
 def test_an_error_leaves_nothing_behind(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(KeyError), files.replacing(path) as stream:
-        stream.write(b"half")
-        raise KeyError
+
+    def fail() -> None:
+        with files.replacing(path) as stream:
+            stream.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

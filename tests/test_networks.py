@@ -5,7 +5,7 @@ import pytest
 
 from styletransfer import caffe, networks
 from styletransfer.networks import MEAN, NETWORKS
-from tests.caffe_files import write_caffemodel
+from tests.caffe.caffe_files import write_caffemodel
 from tests.conftest import SHARED, golden, golden_layers, needs_shared
 
 MODELS = SHARED / "models"

@@ -68,7 +68,7 @@ def describe_run(
     iterations, reason
         How the run ended.
     """
-    from styletransfer.download import digest
+    from styletransfer.weights.download import digest
 
     return {
         "versions": versions(),
@@ -148,7 +148,7 @@ _KINDS = ("content", "styles", "style_masks", "content_mask", "init")
 
 def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
     """Return the files of one kind, having checked that they are the same as then."""
-    from styletransfer.download import digest
+    from styletransfer.weights.download import digest
 
     if not isinstance(entries, list) or len(entries) > _MOST_FILES:
         raise ImageError(f"{picture}: what it says of its {kind} is damaged")

@@ -1,0 +1,31 @@
+"""Pictures in and out."""
+
+from styletransfer.images.decoders import MAX_PIXELS
+from styletransfer.images.pictures import (
+    check_writable,
+    deprocess,
+    load,
+    load_with_alpha,
+    preprocess,
+    read_parameters,
+    rescale,
+    resize,
+    save,
+    scale_for,
+    side_by_side,
+)
+
+__all__ = [
+    "MAX_PIXELS",
+    "check_writable",
+    "deprocess",
+    "load",
+    "load_with_alpha",
+    "preprocess",
+    "read_parameters",
+    "rescale",
+    "resize",
+    "save",
+    "scale_for",
+    "side_by_side",
+]

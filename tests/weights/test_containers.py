@@ -1,0 +1,185 @@
+"""Weights out of every container, against what was put in."""
+
+import random
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from styletransfer import networks
+from styletransfer.errors import WeightsError
+from styletransfer.networks import NETWORKS
+from styletransfer.weights import containers
+from tests.weights.test_torchfile import dictionary, legacy_file, tensor
+from tests.weights.weight_files import random_weights, short_vgg, write_caffemodel, write_hdf5
+
+
+def equal(one, other) -> None:
+    assert list(one) == list(other)
+    for layer in one:
+        for a, b in zip(one[layer], other[layer], strict=True):
+            assert a.dtype == np.float32
+            np.testing.assert_array_equal(a, b)
+
+
+def reason(container, path, network) -> str:
+    with pytest.raises(WeightsError) as error:
+        containers.read(container, path, network)
+    return str(error.value)
+
+
+def test_caffemodel(tmp_path):
+    network = NETWORKS["caffenet"]
+    weights = random_weights(network)
+    path = tmp_path / "net.caffemodel"
+    classifier = {"fc6": (np.zeros((3, 4), np.float32), np.zeros(3, np.float32))}
+    write_caffemodel(path, weights | classifier)
+    equal(containers.read("caffemodel", path, network), weights)
+
+
+def test_caffemodel_of_the_legacy_shapes(tmp_path):
+    network = short_vgg()
+    weights = random_weights(network)
+    legacy = {layer: (w, b.reshape(1, 1, 1, -1)) for layer, (w, b) in weights.items()}
+    path = tmp_path / "net.caffemodel"
+    write_caffemodel(path, legacy)
+    equal(containers.read("caffemodel", path, network), weights)
+
+
+def test_hdf5(tmp_path):
+    network = short_vgg()
+    weights = random_weights(network)
+    path = tmp_path / "net.h5"
+    write_hdf5(path, weights)
+    equal(containers.read("hdf5", path, network), weights)
+
+
+def test_codebook(tmp_path):
+    network = short_vgg()
+    rng = np.random.default_rng(0)
+    content, storages, expected = {}, {}, {}
+    for layer, (shape, (count,)) in networks.weight_shapes(network).items():
+        name = f"block{layer[4]}_conv{layer[6]}"
+        indices = rng.integers(0, 256, shape, np.uint8)
+        table = rng.standard_normal(256, np.float32)
+        bias = rng.standard_normal(count, np.float32)
+        expected[layer] = (table[indices], bias)
+        for suffix, array in (("W_q", indices), ("W_table", table), ("b", bias)):
+            key = f"{name}_{suffix}"
+            storages[key] = array.reshape(-1)
+            kind = "ByteStorage" if suffix == "W_q" else "FloatStorage"
+            strides = tuple(stride // array.itemsize for stride in array.strides)
+            content[key] = tensor(kind, key, array.size, array.shape, strides)
+    path = tmp_path / "net.bin"
+    path.write_bytes(legacy_file(dictionary(**content), storages))
+    equal(containers.read("codebook", path, network), expected)
+
+
+def disguised(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+    """Return the model with its tensors renamed, its nodes in another order, and a classifier."""
+    rng = random.Random(seed)
+    graph = model.graph
+    last = graph.node[-1].output[0]
+    names = {
+        t: f"t{i}" for i, t in enumerate({t for n in graph.node for t in (*n.input, *n.output)})
+    }
+    producers = {t: node for node in graph.node for t in node.output}
+    order = []
+
+    def visit(node) -> None:
+        if any(node is seen for seen in order):
+            return
+        for name in rng.sample(list(node.input), len(node.input)):
+            if name in producers:
+                visit(producers[name])
+        order.append(node)
+
+    visit(producers[last])
+    nodes = [
+        helper.make_node(n.op_type, [names[t] for t in n.input], [names[t] for t in n.output])
+        for n in order
+    ]  # attributes are left out: a reader of weights has no use for them
+    nodes.append(helper.make_node("LRN", [names[last]], ["normalised"], size=5))
+    nodes.append(helper.make_node("Gemm", ["normalised", "fc", "fc"], ["probabilities"]))
+    arrays = [
+        numpy_helper.from_array(numpy_helper.to_array(t), names[t.name])
+        for t in graph.initializer
+        if t.name in names
+    ]
+    rng.shuffle(arrays)
+    arrays.append(numpy_helper.from_array(np.zeros((4, 4), np.float32), "fc"))
+    output = helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, None)
+    return helper.make_model(helper.make_graph(nodes, "g", [], [output], arrays))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "caffenet"])
+def test_onnx_is_read_by_its_structure(tmp_path, name):
+    network = NETWORKS[name]
+    weights = random_weights(network)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(disguised(networks.to_onnx(network, weights), seed=1).SerializeToString())
+    equal(containers.read("onnx", path, network), weights)
+
+
+def test_onnx_of_another_network_is_refused(tmp_path):
+    path = tmp_path / "net.onnx"
+    other = NETWORKS["caffenet"]
+    path.write_bytes(networks.to_onnx(other, random_weights(other)).SerializeToString())
+    assert reason("onnx", path, short_vgg()).startswith("net.onnx: ")
+    assert "not that of googlenet" in reason("onnx", path, NETWORKS["googlenet"])
+
+
+def test_onnx_never_follows_data_in_other_files(tmp_path):
+    network = short_vgg()
+    model = networks.to_onnx(network, random_weights(network))
+    secret = model.graph.initializer[0]
+    secret.ClearField("raw_data")
+    secret.data_location = onnx.TensorProto.EXTERNAL
+    secret.external_data.add(key="location", value="/etc/passwd")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert f"tensor {secret.name!r} is kept in another file" in reason("onnx", path, network)
+
+
+@pytest.mark.parametrize("container", containers.READERS)
+def test_garbage_is_refused_in_one_sentence(tmp_path, container):
+    path = tmp_path / "net.bin"
+    path.write_bytes(b"<html>Sign in to continue</html>" * 100)
+    message = reason(container, path, short_vgg())
+    assert "net.bin" in message
+    assert "\n" not in message
+
+
+def test_misfits_are_named(tmp_path):
+    network = short_vgg()
+    weights = random_weights(network)
+    bias = weights["conv1_1"][1]
+
+    def message(tensors) -> str:
+        with pytest.raises(WeightsError) as error:
+            containers.fit(tensors, network)
+        return str(error.value)
+
+    gap = {layer: arrays for layer, arrays in weights.items() if layer != "conv1_2"}
+    assert message(gap) == "it has no weights of layer 'conv1_2', so it is not a vgg16"
+    assert message({}) == "it has no weights of layer 'conv1_1', so it is not a vgg16"
+    assert message(weights | {"conv1_1": (bias,)}) == "layer 'conv1_1' has 1 tensors instead of 2"
+    assert message(weights | {"conv1_1": (bias, bias)}) == (
+        "layer 'conv1_1' has shapes (64,) and (64,) where vgg16 has (64, 3, 3, 3) and (64,)"
+    )
+
+
+def test_file_that_ends_early_gives_what_it_has():
+    network = short_vgg()
+    weights = random_weights(network)
+    del weights["conv2_1"]
+    assert list(containers.fit(weights, network)) == ["conv1_1", "conv1_2"]
+
+
+def test_digest_depends_on_the_weights_alone():
+    weights = random_weights(short_vgg())
+    strided = {k: (np.asfortranarray(w), b.copy()) for k, (w, b) in weights.items()}
+    assert containers.weights_digest(weights) == containers.weights_digest(strided)
+    weights["conv1_1"][0][0, 0, 0, 0] += 1
+    assert containers.weights_digest(weights) != containers.weights_digest(strided)
