@@ -28,7 +28,7 @@ LONGEST = (
     1536  # pictures are stored at most this large; crops are taken at 1 to 4 times that reduction
 )
 SHORTEST = 140  # smaller pictures cannot give a crop
-STYLISED = 0.4  # share of the training crops that come from repainted pictures, once there are some
+STYLISED = 0.6  # share of the training crops that come from repainted pictures, once there are some
 DETAIL = 6.0  # grey-level standard deviation below which a crop says too little to learn from
 
 

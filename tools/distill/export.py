@@ -8,6 +8,7 @@ in `BVLC`, the only thing here that was measured with BVLC's weights.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from styletransfer import networks
+from styletransfer.weights import cache, containers
 
 from .data import Pictures
 from .model import STYLE_LAYERS, Student
@@ -137,6 +139,29 @@ def rescaled(weights: Weights, scales: Mapping[str, float]) -> Weights:
     return result
 
 
+def rounded(weights: Weights) -> Weights:
+    """Round to float16 and return float32."""
+    return {
+        layer: tuple(values.astype(np.float16).astype(np.float32) for values in tensors)
+        for layer, tensors in weights.items()
+    }
+
+
+def provenance(weights: Weights) -> dict[str, str]:
+    """Return the metadata that the product keeps with a network's weights."""
+    facts = cache.Provenance(
+        source="distilled",
+        origin="tools/distill of this project",
+        identity="not BVLC's: trained by this project on the features of VGG-19",
+        precision="float16",
+        licence="CC BY 4.0 (as VGG-19: Visual Geometry Group, University of Oxford)",
+        file_digest="",
+        weights_digest=containers.weights_digest(weights),
+        date=cache.now(),
+    )
+    return {f"styletransfer.{key}": value for key, value in asdict(facts).items()}
+
+
 def in_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """Keep the initializers as float16; a Cast in front of each use makes them float32 again."""
     half = onnx.ModelProto()
@@ -165,7 +190,9 @@ def export(folder: Path, target: Path) -> None:
     crops = held_back_crops(folder)
     own = magnitudes(networks.to_onnx(network, weights), crops)
     scales = factors(own, BVLC)
-    model = in_half(networks.to_onnx(network, rescaled(weights, scales)))
+    weights = containers.fit(rounded(rescaled(weights, scales)), network)
+    model = in_half(networks.to_onnx(network, weights))
+    helper.set_model_props(model, provenance(weights))
     for key, value in magnitudes(model, crops).items():
         print(f"{key:32} before {own[key]:10.4g}  now {value:10.4g}  BVLC {BVLC[key]:10.4g}")
     target.write_bytes(model.SerializeToString())

@@ -18,8 +18,8 @@ from .train import network_input
 
 SIDE = 192
 BATCH = 4
-STEPS = 30
-KEPT = (10, 30)  # the picture is kept after these steps
+STEPS = 60
+KEPT = (20, 60)  # the picture is kept after these steps
 LAYERS = STYLE_LAYERS[:3]  # nearly all of the style loss with the default weights is in these
 
 

@@ -28,8 +28,8 @@ class Settings:
     minutes: float = 110
     batch: int = 16
     reuse: float = 4  # how often a taught crop is used before it is replaced
-    capacity: int = 4000  # crops in the store
-    learning_rate: float = 2e-3
+    capacity: int = 2000  # crops in the store
+    learning_rate: float = 3e-3
     weight_decay: float = 2e-2
     warm_up: int = 200  # steps
     average: float = 0.999  # decay of the moving average of the weights
@@ -253,8 +253,9 @@ class Trainer:
         self.exam = Lesson(teacher, Pictures(folder, True, 1), folder, "exam", 192)
         if scales:
             self.lesson.scales = scales
-            self.lesson.filled, self.lesson.next = stored
-            self.lesson.deep[deep_places] = True
+            self.lesson.filled = min(stored[0], settings.capacity)
+            self.lesson.next = stored[1] % settings.capacity
+            self.lesson.deep[[place for place in deep_places if place < settings.capacity]] = True
         else:
             self.lesson.measure()
         self.exam.scales = self.lesson.scales
