@@ -10,7 +10,7 @@ from styletransfer import masks, onnxgrad
 from styletransfer.errors import NetworkError, UsageError
 from styletransfer.losses import Matching, Term, TotalVariation
 from styletransfer.onnxgrad import GraphBuilder, rewrites
-from styletransfer.session import Device, Session
+from styletransfer.session import CPU, Device, Session
 
 IMAGE = "data"
 """The input of every network, and of the objective: (1, 3, H, W), BGR, 0..255 minus the mean."""
@@ -71,7 +71,7 @@ def statistics(
     model = graph.model(list(dict.fromkeys(names)))
     inputs = {IMAGE: image} | _resized(regions, matched, _sizes(model))
     # The session lives only here: its memory is free again before the objective's is made.
-    values = Session(model, device).run(inputs)
+    values = Session(model.SerializeToString(), device).run(inputs)
     return {term.name: term.target(values[name]) for term, name in zip(terms, names, strict=True)}
 
 
@@ -117,9 +117,13 @@ class Objective:
     ) -> None:
         self.shape = tuple(shape)
         self.terms = tuple(terms)
+        if convolution == "auto" and device.provider != CPU:
+            convolution = "direct"  # the libraries of GPUs have algorithms like it of their own
         model = build(network, shape, terms, convolution)
         self._sizes = _sizes(model)
-        self._session = Session(model, device)
+        serialized = model.SerializeToString()
+        del model  # hundreds of MB
+        self._session = Session(serialized, device)
         self.provider = self._session.provider
 
     def bind(

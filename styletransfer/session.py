@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 
 from styletransfer.errors import StyleTransferError
 
@@ -106,13 +105,22 @@ def _cuda_obstacle(index: int) -> str | None:
     return None
 
 
+def _give_back_memory() -> None:
+    """Return to the system what was freed, which glibc would keep: hundreds of MB of weights."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)
+
+
 class Session:
     """A model made ready to run on one device.
 
     Parameters
     ----------
-    model : onnx.ModelProto
-        Every input and output is a float32 tensor of a static shape.
+    model : bytes
+        A serialised ONNX model; every input and output is a float32 tensor of a static shape. Not
+        the model itself, so that the caller can drop that before the runtime makes its own.
     device : Device
         Where to run it.
 
@@ -122,13 +130,23 @@ class Session:
         If the runtime refuses the model, or quietly chose another provider than the one asked for.
     """
 
-    def __init__(self, model: onnx.ModelProto, device: Device) -> None:
+    def __init__(self, model: bytes, device: Device) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = device.threads
         providers: list = [CPU]
+        disabled = []
+        if device.provider == CPU:
+            # For memory; none of it costs time. Buffers planned for reuse are held between their
+            # uses; a pattern is allocated besides what the first run took; nodes are run early,
+            # and their results kept for long, unless the graph's own order has priority; and
+            # transposes of weights would be folded into copies, where products read either order.
+            options.enable_mem_reuse = False
+            options.enable_mem_pattern = False
+            options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+            disabled.append("ConstantFolding")
         if device.provider == CUDA:
             settings = {
                 "device_id": device.index,
@@ -137,12 +155,15 @@ class Session:
                 "use_tf32": int(device.tf32),
             }
             providers.insert(0, (CUDA, settings))
+        _give_back_memory()
         try:
             self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=providers
+                model, options, providers=providers, disabled_optimizers=disabled
             )
         except Exception as error:  # the runtime's exceptions share no other base
             raise StyleTransferError(f"ONNX Runtime refuses the model: {error}") from error
+        # Kept by the runtime's wrapper for a second start that nothing here asks for.
+        self._session._model_bytes = None
         used = self._session.get_providers()[0]
         if used != device.provider:
             raise StyleTransferError(
@@ -157,6 +178,7 @@ class Session:
         self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
         for name in self.outputs:
             self._binding.bind_output(name, "cpu")
+        _give_back_memory()
 
     def bind(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Give inputs their values, which stay until they are bound anew.

@@ -22,7 +22,7 @@ def double() -> onnx.ModelProto:
 
 
 def test_float64_is_cast() -> None:
-    runner = Session(double(), Device())
+    runner = Session(double().SerializeToString(), Device())
     x = np.arange(6, dtype=np.float64).reshape(2, 3)
     runner.bind({"y": np.ones((2, 3))})
     np.testing.assert_array_equal(runner.run({"x": x})["z"], 2 * x + 1)
@@ -30,7 +30,7 @@ def test_float64_is_cast() -> None:
 
 
 def test_results_are_the_callers_own() -> None:
-    runner = Session(double(), Device())
+    runner = Session(double().SerializeToString(), Device())
     runner.bind({"y": np.zeros((2, 3))})
     first = runner.run({"x": np.ones((2, 3))})["z"]
     runner.run({"x": np.full((2, 3), 5.0)})
@@ -39,7 +39,7 @@ def test_results_are_the_callers_own() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bound_values_do_not_follow_the_array(dtype: type) -> None:
-    runner = Session(double(), Device())
+    runner = Session(double().SerializeToString(), Device())
     y = np.zeros((2, 3), dtype)
     runner.bind({"y": y})
     y += 7
@@ -48,26 +48,26 @@ def test_bound_values_do_not_follow_the_array(dtype: type) -> None:
 
 def test_wrong_shape_is_told() -> None:
     with pytest.raises(ValueError, match=r"input x has shape \(3, 2\), not \(2, 3\)"):
-        Session(double(), Device()).bind({"x": np.zeros((3, 2))})
+        Session(double().SerializeToString(), Device()).bind({"x": np.zeros((3, 2))})
 
 
 def test_a_refused_model_is_told() -> None:
     model = double()
     model.graph.node[0].op_type = "NoSuchOperator"
     with pytest.raises(StyleTransferError, match="ONNX Runtime refuses the model"):
-        Session(model, Device())
+        Session(model.SerializeToString(), Device())
 
 
 def test_a_quiet_change_of_provider_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The runtime only warns where it cannot start a provider, and takes another one."""
     original = onnxruntime.InferenceSession
 
-    def without_cuda(model, options, providers):
-        return original(model, options, providers=providers[1:])
+    def without_cuda(model, options, providers, **settings):
+        return original(model, options, providers=providers[1:], **settings)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda)
     with pytest.raises(StyleTransferError, match=f"could not start {CUDA} and chose {CPU}"):
-        Session(double(), Device(CUDA))
+        Session(double().SerializeToString(), Device(CUDA))
 
 
 def test_the_cpu_is_asked_for() -> None:

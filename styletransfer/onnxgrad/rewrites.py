@@ -38,9 +38,9 @@ POINTS = np.array([0, 1, -1, 0.5, -2])
 LEAST_CHANNELS = 40
 LEAST_TILES = 24
 
-# The transformed tensors of one convolution are made in strips of the image up to this size, so
-# that they stay in the processor's cache, and out of the peak of memory.
-STRIP_BYTES = 48 << 20
+# The transformed tensors of one convolution, over four times the size of what goes in and comes
+# out, are made in strips of the image of at most this many bytes.
+STRIP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
