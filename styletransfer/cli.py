@@ -81,6 +81,8 @@ def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
             message = f"{type(error).__name__}: {error} (--debug shows where)"
         print(f"error: {message}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    finally:
+        logging.getLogger("styletransfer").handlers.clear()
 
 
 def _start_logging(quiet: bool) -> None:

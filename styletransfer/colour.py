@@ -5,6 +5,8 @@ References
 Gatys, Bethge, Hertzmann, Shechtman: Preserving Color in Neural Artistic Style Transfer (2016).
 """
 
+import warnings
+
 import numpy as np
 
 from styletransfer import images
@@ -91,7 +93,10 @@ def restore(result: np.ndarray, content: np.ndarray, method: str) -> np.ndarray:
     )
     mixed = to(images.resize(content, result.shape[:2]))
     mixed[..., 0] = to(result)[..., 0]
-    return np.clip(back(mixed), 0, 1, dtype=np.float32)
+    with warnings.catch_warnings():
+        # Of mixtures that no screen can show; they are clipped.
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
+        return np.clip(back(mixed), 0, 1, dtype=np.float32)
 
 
 def _moments(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

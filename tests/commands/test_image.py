@@ -1,0 +1,203 @@
+"""Batches, repeating a picture, and what is written beside one."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from styletransfer import cli, images
+from tests.conftest import ROOT
+
+CONTENTS = ROOT / "images" / "content"
+WAVE = ROOT / "images" / "style" / "wave.jpg"
+
+
+@pytest.fixture
+def run(quick_network, capsys):
+    """Return a function that runs the command and returns its code, stdout and stderr."""
+    name, folder = quick_network
+
+    def command(*arguments, model=name):
+        common = ["image", "--models", folder, "-g", -1]
+        common += ["-m", model] if model else []
+        code = cli.main([*map(str, common), *map(str, arguments)])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
+
+
+SHORT = ("-n", 1, "-l", 64)
+
+
+def test_a_batch_goes_on_after_a_broken_file_and_does_only_what_is_missing(run, tmp_path):
+    contents, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(CONTENTS, contents)
+    shutil.copy(contents / "cat.jpg", contents / "dog.jpg")
+    (contents / "broken.jpg").write_bytes((contents / "cat.jpg").read_bytes()[:4000])
+    arguments = ("-s", WAVE, "-c", contents, "-o", out, *SHORT)
+    code, printed, log = run(*arguments)
+    assert code == 1
+    assert [line.count("broken.jpg") for line in log.splitlines() if "error" in line] == [1]
+    assert printed.count("saved ") == 4
+    assert len(list(out.iterdir())) == 4
+    shutil.copy(contents / "cat.jpg", contents / "broken.jpg")
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    code, printed, log = run(*arguments)
+    assert code == 0
+    assert printed.count("saved ") == 1
+    assert log.count(" is there already") == 4
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    code, printed, _ = run(
+        "-s",
+        WAVE,
+        "-c",
+        contents / "cat.jpg",
+        contents / "dog.jpg",
+        "-o",
+        out,
+        *SHORT,
+        "--overwrite",
+    )
+    assert (code, printed.count("saved ")) == (0, 2)
+
+
+def test_all_pairs(run, tmp_path):
+    arguments = ("-s", WAVE, ROOT / "images/style/night.jpg", "-c", CONTENTS / "cat.jpg")
+    code, _, _ = run(*arguments, "--all-pairs", "-o", tmp_path / "out", *SHORT)
+    assert code == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert [name.split("-")[1] for name in names] == ["night", "wave"]
+    made = [images.load(path) for path in (tmp_path / "out").iterdir()]
+    assert np.abs(made[0] - made[1]).mean() > 1 / 255
+
+
+def test_a_picture_is_repeated(run, tmp_path):
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    options = ("-i", "-1", "-n", 3, "-l", 64, "--scales", 2, "--preserve-colors", "cholesky")
+    assert run("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", first, *options)[0] == 0
+    stored = images.read_parameters(first)
+    assert stored["settings"]["n_iter"] == 3
+    assert isinstance(stored["settings"]["seed"], int)
+    assert "onnxruntime" in stored["versions"]
+    code, _, log = run("--like", first, "-o", again, model=None)
+    assert code == 0
+    assert "warning" not in log
+    np.testing.assert_array_equal(*(np.asarray(Image.open(path)) for path in (first, again)))
+    other = tmp_path / "other.png"
+    assert run("--like", first, "-o", other, "-n", 2, model=None)[0] == 0
+    assert images.read_parameters(other)["settings"]["n_iter"] == 2
+
+
+def stored_in(path, parameters):
+    images.save(path, np.zeros((2, 2, 3)), parameters=parameters)
+    return path
+
+
+def good_parameters():
+    from styletransfer.commands.recipe import describe_run, plain
+    from styletransfer.settings import Settings
+
+    files = {"content": [CONTENTS / "cat.jpg"], "styles": [WAVE]}
+    return describe_run(plain(vars(Settings())), files, "CPU", 0, 512, "done")
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (None, "does not say how it was made"),
+        ({"settings": 3}, "damaged"),
+        ({"settings": {"colour": 1}}, "no parameter 'colour'"),
+        ({"settings": {"n_iter": -1}}, "n_iter (--num-iters) is -1"),
+        ({"files": {}}, "damaged"),
+        ({"files": {"content": [["/etc/passwd"]], "styles": []}}, "its content is damaged"),
+        ({"files": {"content": [["nowhere.jpg", "0"]]}}, "nowhere.jpg, which is not here"),
+        ({"files": {"content": [[str(WAVE), "0"]]}}, "is not the file that"),
+        ({"threads": "many"}, "damaged"),
+    ],
+)
+def test_what_a_picture_says_is_not_trusted(run, tmp_path, change, part):
+    parameters = None if change is None else good_parameters() | change
+    path = stored_in(tmp_path / "x.png", parameters)
+    code, _, log = run("--like", path, model=None)
+    assert code in (1, 2)
+    assert part in log
+    assert len(log.splitlines()) == 1
+
+
+def test_another_version_is_told(run, tmp_path):
+    parameters = good_parameters()
+    parameters["versions"]["onnxruntime"] = "0.1"
+    parameters["files"]["styles"] = [["nowhere.jpg", "0"]]
+    path = stored_in(tmp_path / "x.jpg", parameters)
+    assert json.dumps(images.read_parameters(path)) == json.dumps(parameters)
+    parameters["files"]["styles"] = good_parameters()["files"]["styles"]
+    stored_in(path, parameters)
+    _, _, log = run("--like", path, "-n", 0, model=None)
+    assert "made with onnxruntime 0.1, this is" in log
+
+
+def test_what_is_written_beside_a_picture(run, tmp_path):
+    output = tmp_path / "x.png"
+    code, _, _ = run(
+        *("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", output, "-n", 4, "-l", 64),
+        *("--save-every", 2, "--grid", "--plot", "--depth", 16),
+    )
+    assert code == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["x-00002.png", "x-00004.png", "x-grid.png", "x-loss.png", "x.png"]
+    result, last, early = (
+        images.load(tmp_path / n) for n in ("x.png", "x-00004.png", "x-00002.png")
+    )
+    np.testing.assert_array_equal(result, last)
+    assert np.abs(result - early).mean() > 0
+    grid = images.load(tmp_path / "x-grid.png")
+    assert grid.shape[1] > 2 * result.shape[1]
+
+
+def test_alpha_is_kept(run, tmp_path):
+    cat = np.asarray(Image.open(CONTENTS / "cat.jpg"))
+    alpha = np.full(cat.shape[:2], 255, np.uint8)
+    alpha[:, :100] = 0
+    Image.fromarray(np.dstack([cat, alpha])).save(tmp_path / "cat.png")
+    output = tmp_path / "x.png"
+    assert run("-s", WAVE, "-c", tmp_path / "cat.png", "-o", output, *SHORT)[0] == 0
+    made = np.asarray(Image.open(output))
+    assert made.shape[2] == 4
+    assert made[:, :40, 3].max() == 0
+    assert made[:, -40:, 3].min() == 255
+
+
+def test_masks_and_a_first_image_from_files(run, tmp_path):
+    cat = Image.open(CONTENTS / "cat.jpg")
+    mask = np.zeros((cat.height, cat.width), np.uint8)
+    mask[:, : cat.width // 2] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(255 - mask).save(tmp_path / "other.png")
+    output = tmp_path / "x.png"
+    code, _, log = run(
+        *("-s", WAVE, ROOT / "images/style/night.jpg", "-c", CONTENTS / "cat.jpg", "-o", output),
+        *("--style-masks", tmp_path / "mask.png", tmp_path / "other.png", "-v", *SHORT),
+        *("-i", CONTENTS / "coffee.jpg", "--content-mask", tmp_path / "mask.png"),
+    )
+    assert code == 0
+    assert "style 2/" in log
+    files = images.read_parameters(output)["files"]
+    assert [len(files[kind]) for kind in ("styles", "style_masks", "content_mask", "init")] == [
+        *(2, 2, 1, 1),
+    ]
+
+
+def test_presets_and_flags(run, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("n_iter = 50\nratio = 2e3\n")
+    output = tmp_path / "x.png"
+    arguments = ("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", output, *SHORT)
+    assert run(*arguments, "--preset", path)[0] == 0
+    settings = images.read_parameters(output)["settings"]
+    assert (settings["n_iter"], settings["ratio"]) == (1, 2e3)
+    code, _, log = run(*arguments, "--preset", "caffe", "--like", output)
+    assert code == 2
+    assert "exclude each other" in log
