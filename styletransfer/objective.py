@@ -200,6 +200,7 @@ def build(
     loss = graph.op("ReduceSum", weighted, output="loss")
     one = graph.constant(np.ones(1, np.float32))
     gradient = onnxgrad.backward(graph, {loss: one}, [IMAGE])[IMAGE]
+    rewrites.plain_pools(graph)
     if convolution != "direct":
         rewrites.winograd(graph, rewrites.pays if convolution == "auto" else lambda _: True)
     return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{IMAGE}")])

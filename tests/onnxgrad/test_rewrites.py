@@ -158,3 +158,25 @@ def test_a_replacement_of_another_shape_is_refused() -> None:
 
     with pytest.raises(GradientError, match="another tensor"):
         builder.rebuild(wrong)
+
+
+@pytest.mark.parametrize(
+    ("size", "attributes", "plain"),
+    [
+        ((8, 12), {"kernel_shape": [2, 2], "strides": [2, 2]}, True),
+        ((9, 13), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 0, 0]}, True),
+        ((9, 12), {"kernel_shape": [2, 2], "strides": [2, 2]}, False),
+        ((8, 8), {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}, False),
+    ],
+)
+def test_pools_lose_what_has_no_effect(size, attributes, plain) -> None:
+    x = normal(1, 3, *size)
+    builder = GraphBuilder()
+    y = builder.op(
+        "AveragePool", builder.input("x", x.shape), ceil_mode=1, count_include_pad=1, **attributes
+    )
+    expected = run(builder.model([y]), {"x": x})[y]
+    rewrites.plain_pools(builder)
+    left = {attribute.name for attribute in builder.nodes[0].attribute}
+    assert (left == {"kernel_shape", "strides"}) == plain
+    np.testing.assert_allclose(run(builder.model([y]), {"x": x})[y], expected, rtol=1e-6)
