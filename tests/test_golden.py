@@ -1,5 +1,7 @@
 """Whole runs beside those of the original program on the real Caffe (CAFFE.md, golden data)."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -30,10 +32,11 @@ def relative(value: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(np.ravel(value) - np.ravel(expected)) / np.linalg.norm(expected))
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(scope="module", params=product(RUNS, ("direct", "auto")), ids="-".join)
 def run(request: pytest.FixtureRequest) -> tuple:
     """A golden run, its first image, our targets and our objective for it."""
-    data = golden(request.param)
+    name, convolution = request.param
+    data = golden(name)
     network = golden_network(str(data["model"]))
     style_layers, content_layers = golden_layers(data)
     contents = [Content(layer) for layer in content_layers]
@@ -41,7 +44,7 @@ def run(request: pytest.FixtureRequest) -> tuple:
     content = data["content_in"][np.newaxis]
     targets = statistics(network, content, contents, Device())
     targets |= statistics(network, data["style_in"][np.newaxis], styles, Device())
-    objective = Objective(network, content.shape, [*contents, *styles], Device())
+    objective = Objective(network, content.shape, [*contents, *styles], Device(), convolution)
     ratio = float(data["ratio"])
     objective.bind(targets, [*content_layers.values(), *(ratio * w for w in style_layers.values())])
     first = data["x0"].reshape(content.shape) if "x0" in data else content
