@@ -28,7 +28,7 @@ LONGEST = (
     1536  # pictures are stored at most this large; crops are taken at 1 to 4 times that reduction
 )
 SHORTEST = 140  # smaller pictures cannot give a crop
-STYLISED = 0.6  # share of the training crops that come from repainted pictures, once there are some
+STYLISED = 0.3  # share of the training crops that come from repainted pictures, once there are some
 DETAIL = 6.0  # grey-level standard deviation below which a crop says too little to learn from
 
 
@@ -202,31 +202,17 @@ def augment(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         pixels = grey + (pixels - grey) * generator.uniform(0.3, 2.0)
         pixels = (pixels - 128) * generator.uniform(0.6, 1.6) + 128 + generator.uniform(-40, 40)
         pixels = pixels + generator.normal(0, 12, size=3)
-    if generator.random() < 0.4:
+    if generator.random() < 0.25:
         pixels = pixels + _noise(pixels.shape, generator)
-    if generator.random() < 0.2:
-        pixels = pixels + _grid(pixels.shape, generator)
     return np.clip(pixels, 0, 255).astype(np.float32)
 
 
 def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Blue to pink noise, in colour, of a random strength of up to 40 grey levels."""
+    """Pink noise, in colour, of a random strength of up to 40 grey levels."""
     white = generator.normal(size=shape)
-    exponent = generator.choice([-1.0, 0.0, 0.0, 0.5, 1.0])
-    if exponent:
-        frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None])
-        frequency[0, 0] = 1 / shape[0]
-        spectrum = np.fft.rfft2(white, axes=(0, 1)) / frequency[:, :, None] ** exponent
-        white = np.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1))
-        white /= white.std()
-    return white * 40 * generator.random() ** 2
-
-
-def _grid(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Make a small random tile repeated, stronger in places: what strides leave in pictures."""
-    period = int(generator.choice([2, 4, 8]))
-    tile = generator.normal(size=(period, period, 3)) * 40 * generator.random() ** 2
-    rows, columns = -(-shape[0] // period), -(-shape[1] // period)
-    grid = np.tile(tile, (rows, columns, 1))[: shape[0], : shape[1]]
-    place = np.linspace(0, 2 * np.pi, shape[1]) * generator.uniform(-2, 2)
-    return grid * (0.5 + 0.5 * np.sin(place + generator.uniform(0, 6)))[None, :, None]
+    exponent = generator.choice([0.5, 1.0, 1.5])
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None])
+    frequency[0, 0] = 1 / shape[0]
+    spectrum = np.fft.rfft2(white, axes=(0, 1)) / frequency[:, :, None] ** exponent
+    pink = np.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1))
+    return pink / pink.std() * 40 * generator.random() ** 2

@@ -121,9 +121,9 @@ class Teacher(nn.Module):
 class Unit(nn.Module):
     """Convolution without bias, batch normalisation, ReLU; export folds the first two into one."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         self.norm = nn.BatchNorm2d(outputs, momentum=0.02)
 
@@ -133,6 +133,33 @@ class Unit(nn.Module):
     def folded(self) -> tuple[Tensor, Tensor]:
         scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
         weight = self.conv.weight * scale[:, None, None, None]
+        return weight.detach(), (self.norm.bias - self.norm.running_mean * scale).detach()
+
+
+class Stem(nn.Module):
+    """The first layer, whose 7x7 kernels are 5x5 ones smoothed so that they do not see grids.
+
+    Free kernels learn to answer to patterns of two pixels, as VGG-19's first layer does. Behind a
+    stride of two these look like something flat, and style transfer paints them all over.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, 3, 5, 5) * (2 / 75) ** 0.5)
+        self.norm = nn.BatchNorm2d(64, momentum=0.02)
+
+    def kernel(self) -> Tensor:
+        binomial = torch.tensor([1.0, 2.0, 1.0], device=self.weight.device) / 4
+        binomial = (binomial[:, None] * binomial).view(1, 1, 3, 3)
+        smooth = functional.conv2d(self.weight.reshape(-1, 1, 5, 5), binomial, padding=2)
+        return smooth.reshape(64, 3, 7, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(functional.conv2d(x, self.kernel(), None, 2, 3)))
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        weight = self.kernel() * scale[:, None, None, None]
         return weight.detach(), (self.norm.bias - self.norm.running_mean * scale).detach()
 
 
@@ -178,7 +205,7 @@ class Student(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = Unit(3, 64, 7, stride=2)
+        self.conv1 = Stem()
         self.reduce = Unit(64, 64, 1)
         self.conv2 = Unit(64, 192, 3)
         modules, inputs = {}, 192

@@ -27,15 +27,15 @@ class Settings:
 
     minutes: float = 110
     batch: int = 16
-    reuse: float = 4  # how often a taught crop is used before it is replaced
+    reuse: float = 3  # how often a taught crop is used before it is replaced
     capacity: int = 2000  # crops in the store
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 2e-2
     warm_up: int = 200  # steps
-    average: float = 0.999  # decay of the moving average of the weights
+    average: float = 0.995  # decay of the moving average of the weights
     kernel_weight: float = 1.0
-    deep_every: int = 12  # the other steps are shallow, see model.SHALLOW
-    deep_share: float = 0.2  # of the crops get maps for the deep steps
+    deep_every: int = 6  # the other steps are shallow, see model.SHALLOW
+    deep_share: float = 0.25  # of the crops get maps for the deep steps
     seed: int = 0
 
 
