@@ -36,6 +36,22 @@ def start(image: np.ndarray) -> State:
     return State(image.copy(), *(np.zeros_like(image) for _ in range(3)))
 
 
+def enlarged(state: State, image: np.ndarray) -> State:
+    """Return the state with which to go on from an image of another size, (1, C, H, W).
+
+    The running means are stretched to that size; they soon forget that a pixel's gradient there
+    is of another magnitude.
+    """
+    from scipy.ndimage import zoom
+
+    factors = [new / old for new, old in zip(image.shape, state.image.shape, strict=True)]
+    means = (
+        zoom(mean, factors, order=1, mode="nearest", grid_mode=True)
+        for mean in (state.first, state.second, state.average)
+    )
+    return State(image.copy(), *means, state.iteration)
+
+
 def step(
     state: State,
     gradient: np.ndarray,

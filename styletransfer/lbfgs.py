@@ -22,8 +22,10 @@ FIRST_CHANGE = 0.1
 """The largest change of a pixel in the first trial step, as a part of its range."""
 
 CURVATURE = 0.5
-"""The part of the slope that may be left at the end of a step (Wolfe's condition). The usual 0.9 saves a
-tenth of the evaluations, and is behind by some per cent after as many iterations."""
+"""The part of the slope that may be left at the end of a step (Wolfe's condition).
+
+The usual 0.9 saves a tenth of the evaluations, but is some per cent behind at the same iteration.
+"""
 
 MAX_TRIALS = 20
 """Trial steps of one line search."""

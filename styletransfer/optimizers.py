@@ -32,11 +32,14 @@ class Iterate:
         The image itself, float32. It is the minimiser's own: copy what is to be kept.
     loss : float
         The function's value there; with Adam at the image before, since it looks no further.
+    state : adam.State or lbfgs.State, optional
+        All that the minimiser needs to go on; the minimiser's own, too. SciPy hands out none.
     """
 
     iteration: int
     image: np.ndarray
     loss: float
+    state: adam_method.State | lbfgs_method.State | None = None
 
 
 Callback = Callable[[Iterate], str | None]
@@ -147,7 +150,7 @@ def lbfgs(
         before = state.iteration
         reason = lbfgs_method.step(evaluate, state, low, high, tolerance)
         if state.iteration > before:
-            accepted = Iterate(state.iteration, state.image.reshape(shape), state.loss)
+            accepted = Iterate(state.iteration, state.image.reshape(shape), state.loss, state)
             reason = callback(accepted) or reason
         if reason:
             return reason
@@ -168,6 +171,7 @@ def adam(
     decay: float = 1.0,
     average: float = 0.0,
     tolerance: float = 0.0,
+    state: adam_method.State | None = None,
 ) -> str:
     """Minimise with Adam, clipping each iterate to the bounds, see `styletransfer.adam`.
 
@@ -189,10 +193,13 @@ def adam(
         result. With 0 the result is the last iterate.
     tolerance : float
         It stops once the loss has changed by less than this part of it; with 0 it never does.
+    state : adam.State, optional
+        Go on from here, at the first image; see `adam.enlarged`.
     """
     lower, upper = np.float32(lower), np.float32(upper)
     span = float(np.max(upper - lower))
-    state = adam_method.start(np.clip(image, lower, upper).astype(np.float32))
+    first = np.clip(image, lower, upper).astype(np.float32)
+    state = adam_method.start(first) if state is None else adam_method.enlarged(state, first)
     before = np.inf
     for i in range(iterations):
         loss, gradient = function(state.image)
@@ -201,12 +208,12 @@ def adam(
             gradient,
             lower,
             upper,
-            rate=step * span * decay**i,
+            rate=step * span * decay**state.iteration,
             betas=betas,
             epsilon=epsilon / span,
             average=average,
         )
-        reason = callback(Iterate(i + 1, adam_method.result(state, average), loss))
+        reason = callback(Iterate(i + 1, adam_method.result(state, average), loss, state))
         if reason:
             return reason
         if abs(before - loss) < tolerance * abs(loss):

@@ -53,6 +53,8 @@ class Run:
     ----------
     latest : ndarray or None
         The image accepted last, as the network sees it.
+    state : object
+        That of the minimiser after it, see `optimizers.Iterate`.
     out_of_time : bool
         Whether the limit is reached.
     """
@@ -65,6 +67,7 @@ class Run:
         limit: float | None = None,
     ) -> None:
         self.latest: np.ndarray | None = None
+        self.state: object = None
         self.out_of_time = False
         self._limit = limit
         self._iterations = iterations
@@ -97,6 +100,7 @@ class Run:
     def accept(self, iterate: Iterate) -> str | None:
         """Take note of an image that the minimiser has accepted; return why to stop, if so."""
         latest = self.latest = iterate.image.copy()
+        self.state = iterate.state
         self._iteration = self._before + iterate.iteration
         self._loss = iterate.loss
         step = Progress(

@@ -201,6 +201,10 @@ class StyleTransfer:
                     )
                 else:
                     first = _enlarged(run.latest, problem.content.shape, network.mean)
+                carried = {}
+                if settings.optimizer == "adam":
+                    # Curvature does not carry over to another size, running means do.
+                    carried["state"] = run.state
                 run.begin(problem.objective)
                 reason = minimise(
                     run.evaluate,
@@ -210,6 +214,7 @@ class StyleTransfer:
                     stage.n_iter,
                     run.accept,
                     **settings.optimizer_options,
+                    **carried,
                 )
                 # Its memory is free before the next stage's objective is made.
                 del problem

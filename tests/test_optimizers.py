@@ -179,3 +179,28 @@ def test_adam_step_by_hand() -> None:
     assert state.image[0] == pytest.approx(second, rel=1e-5)
     average = (0.25 * first + 0.5 * second) / 0.75
     assert adam.result(state, 0.5)[0] == pytest.approx(average, rel=1e-5)
+
+
+def test_adam_goes_on_where_it_was() -> None:
+    """Two runs of ten iterations, the state carried, are one run of twenty."""
+    options = {"step": 0.05, "decay": 0.9, "average": 0.5}
+    _, whole = minimise("adam", Quadratic(), 20, **options)
+    _, half = minimise("adam", Quadratic(), 10, **options)
+    state = half[-1].state
+    _, rest = minimise("adam", Quadratic(), 10, state.image, state=state, **options)
+    assert [iterate.iteration for iterate in rest] == list(range(1, 11))
+    np.testing.assert_allclose(rest[-1].image, whole[-1].image, rtol=1e-6)
+
+
+def test_adam_state_is_carried_to_another_size() -> None:
+    state = adam.start(np.zeros(SHAPE, np.float32))
+    state.first[:], state.second[:], state.iteration = 2, 3, 7
+    state.average[..., :2] = 1
+    larger = adam.enlarged(state, np.ones((1, 3, 7, 9), np.float32))
+    assert larger.iteration == 7
+    assert larger.image.min() == 1
+    assert larger.first.shape == larger.average.shape == (1, 3, 7, 9)
+    assert larger.first == pytest.approx(2)
+    assert larger.second == pytest.approx(3)
+    assert (larger.average[..., 0] > 0.99).all()
+    assert (larger.average[..., -1] < 0.01).all()

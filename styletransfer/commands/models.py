@@ -42,12 +42,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     from styletransfer import weights
+    from styletransfer.networks import NETWORKS
 
     folders = weights.model_directories(options.models)
     for name in NETWORK_NAMES:
         print(f"{name}: {_state(weights.status(name, folders))}")
         for source in weights.SOURCES[name]:
-            print(f"    source {source.name}: {source.origin} ({source.licence})")
+            print(
+                f"    source {source.name}: {source.origin}, {source.megabytes} MB,"
+                f" {source.precision} ({source.licence})"
+            )
+        stand_in = weights.read_shipped(NETWORKS[name])
+        if stand_in is not None:
+            place, _, origin = stand_in
+            print(
+                f"    where none of these is reachable: {place}, {origin.identity},"
+                f" {origin.precision} ({origin.licence})"
+            )
     print(f"looked for in {', '.join(map(str, folders))}")
     return 0
 

@@ -1,6 +1,16 @@
 """The networks' weights: finding, fetching, checking and converting them."""
 
+from styletransfer.weights.shipped import read as read_shipped
 from styletransfer.weights.sources import SOURCES
 from styletransfer.weights.store import Status, fetch, load, model_directories, status, verify
 
-__all__ = ["SOURCES", "Status", "fetch", "load", "model_directories", "status", "verify"]
+__all__ = [
+    "SOURCES",
+    "Status",
+    "fetch",
+    "load",
+    "model_directories",
+    "read_shipped",
+    "status",
+    "verify",
+]

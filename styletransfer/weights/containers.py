@@ -93,13 +93,16 @@ def weights_digest(weights: Weights) -> str:
 
 
 def onnx_tensors(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """Return a model's float32 initializers; data kept in other files is never followed."""
+    """Return a model's float32 and float16 initializers as float32.
+
+    Data kept in other files is never followed.
+    """
     tensors = {}
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise WeightsError(f"tensor {tensor.name!r} is kept in another file")
-        if tensor.data_type == onnx.TensorProto.FLOAT:
-            tensors[tensor.name] = numpy_helper.to_array(tensor)
+        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+            tensors[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
     return tensors
 
 

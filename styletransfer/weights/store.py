@@ -18,7 +18,7 @@ import onnx
 from styletransfer import networks
 from styletransfer.errors import NetworkError, WeightsError
 from styletransfer.networks import Network
-from styletransfer.weights import cache, containers
+from styletransfer.weights import cache, containers, shipped
 from styletransfer.weights.cache import CacheError, Provenance
 from styletransfer.weights.containers import Weights
 from styletransfer.weights.download import ByteProgress, digest, matches
@@ -28,6 +28,10 @@ Report = Callable[[str], None]
 
 USER_FILE = "user's file"
 _ORIGINAL = "original"
+_STAND_IN = (
+    "the weights of %s are neither here nor reachable; others stand in, so that the picture differs"
+    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s"
+)
 _UNKNOWN = "user-supplied, unknown"
 
 _log = logging.getLogger(__name__)
@@ -130,7 +134,13 @@ def load(
             f"get them with `styletransfer models fetch {name}`."
         )
     if found is None:
-        found = _fetch(network, models_dirs, sources, report, progress)
+        try:
+            found = _fetch(network, models_dirs, sources, report, progress)
+        except WeightsError:
+            found = shipped.read(network) if source is None else None
+            if found is None:
+                raise
+            _log.warning(_STAND_IN, name, found[2].identity, found[0], name, CAFFEMODELS[name])
     return cache.graph(network, found[1])
 
 
