@@ -55,9 +55,9 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     path = options.output / "losses.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     features = judge(options.judge_models)
-    for name, folder in options.variants:
-        for content_path in options.contents:
-            for style_path in options.styles:
+    for content_path in options.contents:
+        for style_path in options.styles:
+            for name, folder in options.variants:
                 run = f"{content_path.stem}-{style_path.stem}-{name}"
                 if run in results:
                     continue
