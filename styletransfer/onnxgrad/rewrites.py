@@ -41,7 +41,7 @@ LEAST_TILES = 24
 
 # The transformed tensors of one convolution, over four times the size of what goes in and comes
 # out, are made in strips of the image of at most this many bytes.
-STRIP_BYTES = 64 << 20
+STRIP_BYTES = 160 << 20
 
 
 @dataclass(frozen=True)
