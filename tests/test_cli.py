@@ -110,10 +110,17 @@ def test_unknown_layer(capsys, short):
 def test_output_folder_that_cannot_be_made(capsys, tmp_path, short):
     (tmp_path / "file").write_bytes(b"")
     output = tmp_path / "file" / "x.png"
-    assert cli.main_style([*short, "-o", str(output)]) == 1
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("error: ")
+    line = error_of(capsys, [*short, "-o", output], 2)  # before the network is even looked for
     assert str(output) in line
+    assert f"{tmp_path / 'file'} is not a folder" in line
+
+
+def test_a_first_image_that_cannot_be_improved(capsys, tmp_path, short):
+    output = tmp_path / "x.png"
+    assert cli.main_style([*short, "-r", "1e38", "-o", str(output)]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: the first image cannot be improved: ")
+    assert not output.exists()
 
 
 def test_missing_arguments(capsys):

@@ -9,6 +9,7 @@ import numpy as np
 from styletransfer import images
 from styletransfer.commands import plot, recipe
 from styletransfer.commands.jobs import Job
+from styletransfer.errors import StyleTransferError
 from styletransfer.progress import Progress
 from styletransfer.run import Summary
 from styletransfer.settings import Settings, is_picture
@@ -86,6 +87,8 @@ def render(
     ------
     KeyboardInterrupt
         If it was interrupted before there was an image.
+    StyleTransferError
+        If something cannot work, or the optimiser stopped before there was an image.
     """
     course = _Course()
     listeners: list[Callable[[Progress], None]] = [course.note] if extras.plot else []
@@ -110,7 +113,12 @@ def render(
     except KeyboardInterrupt:
         interrupted = True
     if not transfer.has_image:
-        raise KeyboardInterrupt
+        if interrupted:
+            raise KeyboardInterrupt
+        raise StyleTransferError(
+            f"the first image cannot be improved: {transfer.summary.reason}; another --init or"
+            " --ratio may help"
+        )
     result, summary = transfer.get_generated(), transfer.summary
     parameters = recipe.describe_run(
         recipe.plain(vars(settings)),
