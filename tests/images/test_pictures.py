@@ -1,6 +1,7 @@
 """Scaling and conversion against the original's, and files that appear whole or not at all."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,8 +99,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, rgb):
 
 def test_a_folder_that_is_a_file_is_an_error(tmp_path, rgb):
     images.save(tmp_path / "a.png", rgb)
-    with pytest.raises(ImageError, match="cannot be written"):
-        images.save(tmp_path / "a.png" / "b.png", rgb)
+    for call in (images.check_writable, lambda path: images.save(path, rgb)):
+        with pytest.raises(ImageError, match=r"cannot be written: .*a\.png is not a folder"):
+            call(tmp_path / "a.png" / "b" / "c.png")
+
+
+def test_a_folder_that_may_not_be_written_to_is_an_error(tmp_path, monkeypatch):
+    # root may write anywhere, so that no mode of a folder would do
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(ImageError, match="may not be written to"):
+        images.check_writable(tmp_path / "new" / "a.png")
 
 
 @pytest.mark.parametrize(
