@@ -64,8 +64,8 @@ class Numbers:
         """See `Kind`."""
         items = _items(value)
         if not items or self.count not in (None, len(items)):
-            number = "a list" if self.count is None else f"{self.count}"
-            raise ValueError(f"{number} of numbers, each {self.each.wanted}")
+            what = "a list of numbers" if self.count is None else f"{self.count} numbers"
+            raise ValueError(f"{what}, each {self.each.wanted}")
         return tuple(self.each.read(item) for item in items)
 
 

@@ -27,7 +27,7 @@ def test_the_defaults_are_those_of_the_original_command():
         ("ratio", -1.0, "ratio is -1.0; give a number that is not negative, such as 1e4"),
         ("tv_kind", "l3", "tv_kind is 'l3'; give one of l1, l2, nine-point"),
         ("scales", "many", "from 1 to 16, or auto"),
-        ("mean", [1, 2], "3 of numbers, each from 0 to 255"),
+        ("mean", [1, 2], "give 3 numbers, each from 0 to 255"),
         ("betas", [0.9, 1.0], "from 0 to below 1"),
         ("preserve_colors", ["lab", "before"], "lab (after)"),
         ("stages", [{"size": 2}], "tables of length, ratio and n_iter"),
