@@ -2,13 +2,14 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import styletransfer
 from styletransfer.commands import image, listing, models
-from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.errors import UsageError, explain
 
 # Nothing heavy is imported up here, nor by the commands: --help must come at once.
 
@@ -70,16 +71,14 @@ def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return image.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough of it, `head` say; at the end Python flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if options.debug:
             raise
-        if isinstance(error, StyleTransferError):
-            message = str(error)
-        elif isinstance(error, MemoryError):
-            message = f"the memory is not enough ({error}); try a smaller --length"
-        else:
-            message = f"{type(error).__name__}: {error} (--debug shows where)"
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     finally:
         logging.getLogger("styletransfer").handlers.clear()

@@ -28,3 +28,12 @@ class NetworkError(StyleTransferError):
 
 class WeightsError(StyleTransferError):
     """A network's weights cannot be found, fetched or trusted."""
+
+
+def explain(error: Exception) -> str:
+    """Return one sentence that tells a user of the command of an error, of this package or not."""
+    if isinstance(error, StyleTransferError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"the memory is not enough ({str(error) or 'none is left'}); try a smaller --length"
+    return f"{type(error).__name__}: {error} (--debug shows where)"

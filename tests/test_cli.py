@@ -123,6 +123,16 @@ def test_a_first_image_that_cannot_be_improved(capsys, tmp_path, short):
     assert not output.exists()
 
 
+def test_a_reader_that_leaves_is_no_error():
+    command = [sys.executable, "-m", "styletransfer", "models"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_missing_arguments(capsys):
     assert "-c" in error_of(capsys, ["-s", STYLE], 2)
     assert "-s" in error_of(capsys, ["-c", CONTENT], 2)

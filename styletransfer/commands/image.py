@@ -14,7 +14,7 @@ from styletransfer import presets
 from styletransfer.commands import jobs
 from styletransfer.commands.arguments import add_common, add_settings, given
 from styletransfer.commands.jobs import Job
-from styletransfer.errors import ImageError, StyleTransferError, UsageError
+from styletransfer.errors import ImageError, StyleTransferError, UsageError, explain
 from styletransfer.settings import Settings, compact, is_number, is_picture
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _render_all(
         transfer = transfer or _transfer(options, settings, extras)
         try:
             summary, interrupted = render.render(transfer, job, pictures, settings, extras)
-        except StyleTransferError as error:
+        except (StyleTransferError, MemoryError) as error:
             if not batch:
                 raise
             code = _failed(error, job)
@@ -200,22 +200,30 @@ def _transfer(options: argparse.Namespace, settings: Settings, extras: "Extras")
 
 def _missing(todo: Sequence[Job]) -> list[Job]:
     """Return the pictures that are not there yet; one that was interrupted does not count."""
-    from styletransfer import images
-
     left = []
     for job in todo:
-        if job.output.exists():
-            stored = images.read_parameters(job.output) or {}
-            if stored.get("reason") != "interrupted":
-                logger.info("%s is there already", job.output)
-                continue
-        left.append(job)
+        if job.output.exists() and not _was_interrupted(job.output):
+            logger.info("%s is there already", job.output)
+        else:
+            left.append(job)
     return left
 
 
-def _failed(error: StyleTransferError, job: Job | None = None) -> int:
+def _was_interrupted(path: Path) -> bool:
+    """Whether a picture says that it was; one that cannot be read says nothing."""
+    from styletransfer import images
+
+    try:
+        stored = images.read_parameters(path)
+    except ImageError:
+        return False
+    return stored is not None and stored.get("reason") == "interrupted"
+
+
+def _failed(error: Exception, job: Job | None = None) -> int:
     """Say what went wrong with one picture of several."""
-    print(f"error: {job.content}: {error}" if job else f"error: {error}", file=sys.stderr)
+    text = explain(error)
+    print(f"error: {job.content}: {text}" if job else f"error: {text}", file=sys.stderr)
     return 1
 
 

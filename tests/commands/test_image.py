@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from styletransfer import cli, images
+from styletransfer import transfer as transfer_module
 from tests.conftest import ROOT
 
 CONTENTS = ROOT / "images" / "content"
@@ -62,6 +63,26 @@ def test_a_batch_goes_on_after_a_broken_file_and_does_only_what_is_missing(run, 
         "--overwrite",
     )
     assert (code, printed.count("saved ")) == (0, 2)
+
+
+def test_a_batch_skips_what_it_cannot_read_and_goes_on_without_memory(run, tmp_path, monkeypatch):
+    cat, coffee, rocket = (CONTENTS / f"{name}.jpg" for name in ("cat", "coffee", "rocket"))
+    model = transfer_module.StyleTransfer.transfer_style
+
+    def scarce(self, style, content, **options):
+        if content.shape == images.load(coffee).shape:
+            raise MemoryError("Unable to allocate 9 GiB")
+        return model(self, style, content, **options)
+
+    monkeypatch.setattr(transfer_module.StyleTransfer, "transfer_style", scarce)
+    arguments = ("-s", WAVE, "-c", cat, coffee, rocket, "-o", tmp_path / "out", *SHORT)
+    code, printed, log = run(*arguments)
+    assert (code, printed.count("saved ")) == (1, 2)
+    assert f"error: {coffee}: the memory is not enough (Unable to allocate 9 GiB); try" in log
+    for path in (tmp_path / "out").iterdir():
+        path.write_bytes(b"")
+    code, printed, log = run(*arguments)
+    assert (code, log.count("is there already"), printed) == (1, 2, "")
 
 
 def test_all_pairs(run, tmp_path):
