@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from styletransfer import images, targets
+from styletransfer.errors import UsageError
 from styletransfer.inputs import Inputs
 from styletransfer.loading import LoadedNetwork
 from styletransfer.objective import Objective, statistics
@@ -16,6 +17,9 @@ from styletransfer.stages import Stage
 from styletransfer.targets import Goals
 
 logger = logging.getLogger(__name__)
+
+SMALLEST_STYLE = 32
+"""The least short side of a style image: below it the deep layers of the networks are empty."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,13 @@ class ProblemMaker:
             images.preprocess(images.rescale(picture, scale), mean)
             for picture, scale in zip((given.content, *given.styles), scales, strict=True)
         )
+        least = min(SMALLEST_STYLE, size)
+        for style in styles:
+            if min(style.shape[2:]) < least:
+                raise UsageError(
+                    f"a style image would be {style.shape[3]} x {style.shape[2]} pixels, and needs"
+                    f" {least} on its short side; give a larger style_scale"
+                )
         goals = targets.goals(
             settings, network, len(styles), bool(given.style_masks), given.content_mask is not None
         )

@@ -53,6 +53,11 @@ def test_the_signature_is_the_original_s():
     assert list(inspect.signature(StyleTransfer).parameters)[:2] == ["model_name", "use_pbar"]
 
 
+def test_a_style_too_small_for_the_network(picture):
+    with pytest.raises(UsageError, match=r"1 x 1 pixels, and needs 32 .* larger style_scale"):
+        picture(style_scale=1e-6)
+
+
 def test_callback_and_result(transfer):
     seen, steps = [], []
     done = transfer.transfer_style(
