@@ -83,9 +83,13 @@ def plan(
         other = seen.setdefault(job.output, job)
         if other is not job:
             raise UsageError(
-                f"{other.content} and {job.content} would both become {job.output}; rename one"
+                f"{_named(other)} and {_named(job)} would both become {job.output}; rename one"
             )
     return jobs
+
+
+def _named(job: Job) -> str:
+    return f"{job.content} in the style of {' and '.join(map(str, job.styles))}"
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

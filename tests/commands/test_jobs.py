@@ -55,3 +55,5 @@ def test_what_cannot_be(folder, tmp_path):
         made([folder], [Path("s.jpg")], output=Path("y.png"))
     with pytest.raises(UsageError, match=r"would both become outputs/a-s.jpg; rename one"):
         made([folder, Path("a.jpg")], [Path("s.jpg")])
+    with pytest.raises(UsageError, match=r"x.jpg in the style of s.jpg and x.jpg in .* of t/s.jpg"):
+        made([Path("x.jpg")], [Path("s.jpg"), Path("t/s.jpg")], all_pairs=True)
