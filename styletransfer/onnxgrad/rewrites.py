@@ -19,6 +19,7 @@ choice of the points.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 import onnx
@@ -35,9 +36,14 @@ FREQUENCIES = PATCH * PATCH
 # error of the usual 0, ±1, ±2; and with a also −1/a is among them, see `_mirrored`.
 POINTS = np.array([0, 1, -1, 0.5, -2])
 
-# From here on the transforms cost less than the products saved; measured on two cores.
-LEAST_CHANNELS = 40
-LEAST_TILES = 24
+# What decides whether it pays, measured on two cores of a processor with AVX-512. Of other
+# processors only the ratios matter.
+DIRECT_RATE = 200.0  # operations in a nanosecond, of the runtime's convolution
+PRODUCT_RATE = 170.0  # and of its matrix products
+READ_RATE = 15.0  # bytes in a nanosecond, of weights that were used one evaluation ago
+INPUT_COST, OUTPUT_COST = 1.5, 1.8  # nanoseconds for each element that is transformed
+OVERHEAD = 150e3  # nanoseconds for eight nodes instead of one
+GAIN = 0.85  # the part of the time that is left must be smaller than this
 
 # The transformed tensors of one convolution, over four times the size of what goes in and comes
 # out, are made in strips of the image of at most this many bytes.
@@ -68,9 +74,12 @@ class Convolution:
 
 def pays(convolution: Convolution) -> bool:
     """Whether Winograd's algorithm is faster than the runtime's own on a CPU; measured."""
-    c, k = convolution.channels, convolution.maps
-    down, across = convolution.tiles
-    return c * k >= LEAST_CHANNELS * (c + k) and down * across >= LEAST_TILES
+    pairs = convolution.channels * convolution.maps
+    tiles = prod(convolution.tiles)
+    direct = 2 * TAPS**2 * pairs * prod(convolution.size) / DIRECT_RATE
+    products = 2 * FREQUENCIES * pairs * tiles / PRODUCT_RATE + 4 * FREQUENCIES * pairs / READ_RATE
+    elements = INPUT_COST * convolution.channels + OUTPUT_COST * convolution.maps
+    return products + elements * tiles * TILE**2 + OVERHEAD < GAIN * direct
 
 
 def winograd(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays) -> int:

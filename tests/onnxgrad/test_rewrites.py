@@ -146,6 +146,8 @@ def test_it_pays_for_many_channels_and_tiles() -> None:
     assert pays(256, 256, 96, 128)
     assert pays(64, 128, 192, 256)
     assert not pays(3, 64, 384, 512)
+    assert not pays(64, 64, 384, 512)
+    assert not pays(96, 208, 14, 21)
     assert not pays(512, 512, 6, 6)
 
 
