@@ -33,6 +33,7 @@ COUNT = Number("at least 1", lambda x: x >= 1, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
 FACTOR = Number("a number that is not negative", lambda x: x >= 0)
 SHARE = Number("a number from 0 to below 1", lambda x: 0 <= x < 1)
+DECAY = Number("a number above 0 and at most 1", lambda x: 0 < x <= 1)
 SECONDS = Number("a number of seconds above 0", lambda x: x > 0, metavar="SECONDS")
 LEVELS = Number("from 0 to 255", lambda x: 0 <= x <= 255)
 
@@ -262,7 +263,7 @@ class Settings:
         None, POSITIVE, "adam: what keeps its divisor above 0 (default: 1e-8)", "optimiser"
     )
     decay: float | None = _option(
-        None, POSITIVE, "adam: factor of the step at each iteration (default: 1)", "optimiser"
+        None, DECAY, "adam: factor of the step at each iteration (default: 1)", "optimiser"
     )
     average: float | None = _option(
         None,

@@ -29,6 +29,7 @@ def test_the_defaults_are_those_of_the_original_command():
         ("scales", "many", "from 1 to 16, or auto"),
         ("mean", [1, 2], "give 3 numbers, each from 0 to 255"),
         ("betas", [0.9, 1.0], "from 0 to below 1"),
+        ("decay", 1.5, "above 0 and at most 1"),
         ("preserve_colors", ["lab", "before"], "lab (after)"),
         ("stages", [{"size": 2}], "tables of length, ratio and n_iter"),
         ("style_weights", ["x"], "style_weights is ['x']"),
