@@ -5,6 +5,7 @@ response normalisation, as the original program has it. CaffeNet: Krizhevsky et 
 variant of Caffe. All pool by averages, and end before the fully connected layers.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ import onnx
 
 from styletransfer import layers
 from styletransfer.layers import Dim, Layer, Weights
+
+logger = logging.getLogger(__name__)
 
 # The mean colour of ILSVRC 2012, BGR. The original program subtracts it for every network.
 MEAN = np.array([104.00698793, 116.66876762, 122.67891434])
@@ -49,7 +52,10 @@ def to_onnx(
     input_shape: Sequence[Dim] = (1, 3, "height", "width"),
 ) -> onnx.ModelProto:
     """Return the network as an ONNX model; see `layers.to_onnx`."""
-    return layers.to_onnx(network.layers, weights, input_shape, name=network.name)
+    # That weights end early is known here, and that they reach what is matched is checked.
+    return layers.to_onnx(
+        network.layers, weights, input_shape, name=network.name, report=logger.debug
+    )
 
 
 def weight_shapes(network: Network) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -113,6 +113,13 @@ def _give_back_memory() -> None:
             trim(0)
 
 
+def _explained(what: str, error: Exception) -> Exception:
+    """Return what to raise for an error of the runtime, which has no type for lack of memory."""
+    if "allocate" in str(error) or "bad_alloc" in str(error):
+        return MemoryError(str(error))
+    return StyleTransferError(f"{what}: {error}")
+
+
 class Session:
     """A model made ready to run on one device.
 
@@ -134,7 +141,7 @@ class Session:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # its errors are raised, too
         options.intra_op_num_threads = device.threads
         providers: list = [CPU]
         disabled = []
@@ -161,7 +168,7 @@ class Session:
                 model, options, providers=providers, disabled_optimizers=disabled
             )
         except Exception as error:  # the runtime's exceptions share no other base
-            raise StyleTransferError(f"ONNX Runtime refuses the model: {error}") from error
+            raise _explained("ONNX Runtime refuses the model", error) from error
         # Kept by the runtime's wrapper for a second start that nothing here asks for.
         self._session._model_bytes = None
         used = self._session.get_providers()[0]
@@ -203,11 +210,21 @@ class Session:
         -------
         dict of str to ndarray
             Every output by name, float32; the caller owns the arrays.
+
+        Raises
+        ------
+        MemoryError
+            If the device has not enough memory.
+        StyleTransferError
+            If the runtime fails otherwise.
         """
         for name, array in (inputs or {}).items():
             # SciPy hands out float64, of which the runtime would take the raw bytes.
             self._bind(name, np.ascontiguousarray(array, np.float32))
-        self._session.run_with_iobinding(self._binding)
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:
+            raise _explained("ONNX Runtime could not run the model", error) from error
         values: Sequence[np.ndarray] = self._binding.copy_outputs_to_cpu()
         return {name: np.array(value) for name, value in zip(self.outputs, values, strict=True)}
 

@@ -31,7 +31,8 @@ OPTIMIZER_OPTIONS = {
 
 COUNT = Number("at least 1", lambda x: x >= 1, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
-FACTOR = Number("a number that is not negative", lambda x: x >= 0)
+# What is weighted is float32, which ends at 3e38.
+FACTOR = Number("a number that is not negative, up to 1e38", lambda x: 0 <= x <= 1e38)
 SHARE = Number("a number from 0 to below 1", lambda x: 0 <= x < 1)
 DECAY = Number("a number above 0 and at most 1", lambda x: 0 < x <= 1)
 SECONDS = Number("a number of seconds above 0", lambda x: x > 0, metavar="SECONDS")
@@ -159,7 +160,11 @@ class Settings:
     )
     ratio: float = _option(
         1e4,
-        Number("a number that is not negative, such as 1e4", lambda x: x >= 0, metavar="RATIO"),
+        Number(
+            "a number that is not negative, such as 1e4",
+            lambda x: 0 <= x <= 1e38,
+            metavar="RATIO",
+        ),
         "the weight of the style over that of the content",
         "picture",
         "-r",

@@ -70,6 +70,25 @@ def test_a_quiet_change_of_provider_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         Session(double().SerializeToString(), Device(CUDA))
 
 
+def test_lack_of_memory_has_its_own_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Session(double().SerializeToString(), Device())
+    runner.bind({"x": np.zeros((2, 3)), "y": np.zeros((2, 3))})
+
+    class Failing:
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+        def run_with_iobinding(self, binding) -> None:
+            raise RuntimeError(self.text)
+
+    runner._session = Failing("Failed to allocate memory for requested buffer of size 9")
+    with pytest.raises(MemoryError, match="size 9"):
+        runner.run()
+    runner._session = Failing("something else")
+    with pytest.raises(StyleTransferError, match="could not run the model: something else"):
+        runner.run()
+
+
 def test_the_cpu_is_asked_for() -> None:
     assert choose_device(-1, threads=2) == (Device(CPU, threads=2), None)
 

@@ -1,7 +1,7 @@
 """A Caffe network, given as a list of layers and their weights, becomes an ONNX model."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import onnx
@@ -26,6 +26,7 @@ def to_onnx(
     input_shape: Sequence[Dim],
     input_name: str = INPUT,
     name: str = "network",
+    report: Callable[..., None] = log.warning,
 ) -> onnx.ModelProto:
     """Translate a network into an ONNX model of its forward pass.
 
@@ -45,6 +46,8 @@ def to_onnx(
         The blob that is the image, which the model calls ``data``.
     name : str
         The graph's name.
+    report : callable
+        Logs what is left out.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def to_onnx(
         if reason is None:
             reason = _reason_to_cut(graph, layer, weights)
             if reason:
-                log.warning("the network is cut before layer %r: %s", layer.name, reason)
+                report("the network is cut before layer %r: %s", layer.name, reason)
         elif layer.name in weights and reason == _NO_WEIGHTS:
             raise NetworkError(
                 f"layer {layer.name!r} has weights, but not every layer before it has; "
