@@ -27,7 +27,7 @@ $(VENV)/installed-test: $(VENV)/installed requirements-test.txt
 
 # Stylises a photograph in about two minutes on two cores.
 demo: $(VENV)/installed
-	$(BIN)/python style.py -s images/style/night.jpg -c images/content/cat.jpg -m vgg16 -n 50 -l 384 -o outputs/demo.jpg
+	$(BIN)/python style.py -s images/style/night.jpg -c images/content/cat.jpg -m vgg16 -n 100 -l 512 --optimizer lbfgs -o outputs/demo.jpg
 
 # Every capability once, on real weights.
 test: $(VENV)/installed-test
