@@ -46,8 +46,6 @@ READERS = {
     "inception_4a/output": tuple(f"inception_4b/{part}" for part in ENTRIES),
     "inception_5a/output": (),
 }
-# With BVLC's magnitudes the results stay further from the style than BVLC's, as VGG-16 judges.
-STYLE_GAIN = 5.0
 # What `magnitudes` gives for BVLC's weights.
 BVLC = {
     "style conv1/7x7_s2": 5.86e6,
@@ -117,12 +115,11 @@ def factors(own: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, 
 
     A style loss grows with the fourth power of the factor and the content loss with its square, so
     one layer that has both can be given the right ratio of the two; the others follow. The sum of
-    all losses may then differ by a common factor, which moves no minimum. Style counts STYLE_GAIN
-    times as much as with `wanted`.
+    all losses may then differ by a common factor, which moves no minimum.
     """
     style, content = f"style {CONTENT_LAYER}", f"content {CONTENT_LAYER}"
-    square = STYLE_GAIN * (wanted[style] / wanted[content]) / (own[style] / own[content])
-    common = STYLE_GAIN * square * own[content] / wanted[content]
+    square = (wanted[style] / wanted[content]) / (own[style] / own[content])
+    common = square * own[content] / wanted[content]
     return {
         layer: (common * wanted[f"style {layer}"] / own[f"style {layer}"]) ** 0.25
         for layer in STYLE_LAYERS
