@@ -233,11 +233,20 @@ def test_bar_on_a_terminal(tmp_path, short):
     assert re.search(r"loss \d\.\d+e\+\d+", shown)
 
 
+def heed_interrupts() -> None:
+    """Undo, in a child, that a shell has what it runs in the background ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_saves_the_best_image(tmp_path, short):
     output = tmp_path / "x.png"
     command = [sys.executable, ROOT / "style.py", *short, "-n", 500, "-v", "-o", output]
     with subprocess.Popen(
-        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     ) as process:
         for line in process.stderr:
             if line.startswith("iteration 2"):
@@ -255,7 +264,12 @@ def test_interrupt_before_there_is_an_image(tmp_path):
     code += "; import sys; from styletransfer.cli import main_style; sys.exit(main_style())"
     command = [sys.executable, "-c", code, "-s", "x", "-c", "y"]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}
+        command,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        preexec_fn=heed_interrupts,
     )
     assert done.returncode == 130
     assert done.stderr == "interrupted\n"
