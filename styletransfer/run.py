@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styletransfer.objective import Objective
+from styletransfer.errors import UsageError
+from styletransfer.objective import Evaluation, Objective
 from styletransfer.optimizers import Iterate
 from styletransfer.progress import Progress
 
@@ -52,7 +53,8 @@ class Run:
     Attributes
     ----------
     latest : ndarray or None
-        The image accepted last, as the network sees it.
+        The image accepted last, as the network sees it; after an objective that could not be
+        improved, the image that it began with.
     state : object
         That of the minimiser after it, see `optimizers.Iterate`.
     out_of_time : bool
@@ -74,23 +76,63 @@ class Run:
         self._to_picture = to_picture
         self._listeners = listeners
         self._objective: Objective | None = None
+        self._first: np.ndarray | None = None
+        self._checked = False
         self._first_loss = self._loss = float("nan")
         self._terms: dict[str, float] = {}
         self._before = self._iteration = self._evaluations = 0
         self._started = time.monotonic()
 
-    def begin(self, objective: Objective) -> None:
-        """Go over to another objective; the count of iterations goes on."""
+    @property
+    def improved(self) -> bool:
+        """Whether the minimiser has accepted any image."""
+        return self._iteration > 0
+
+    def begin(self, objective: Objective, first: np.ndarray) -> None:
+        """Go over to another objective; the count of iterations goes on.
+
+        Parameters
+        ----------
+        objective : Objective
+            Bound to its targets.
+        first : ndarray
+            The image that the minimiser begins with, of the objective's shape.
+        """
         self._objective = objective
+        self._first = first
+        self._checked = False
         self._before = self._iteration
 
     def end(self) -> None:
-        """Let go of the objective."""
-        self._objective = None
+        """Let go of the objective, whose minimiser has ended by itself."""
+        if self._iteration == self._before:
+            self.latest = self._first
+        self._objective = self._first = None
 
     def evaluate(self, image: np.ndarray) -> tuple[float, np.ndarray]:
-        """Compute the objective."""
+        """Compute the objective.
+
+        Parameters
+        ----------
+        image : ndarray
+            float32, of the objective's shape.
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray
+            float32, of the image's shape.
+
+        Raises
+        ------
+        UsageError
+            If an objective is beyond float32 at the image that it begins with.
+        """
         evaluation = self._objective.evaluate(image)
+        if not self._checked:
+            # Later ones may be: a line search takes a shorter step then.
+            _check_finite(evaluation)
+            self._checked = True
         if not self._evaluations:
             self._first_loss = self._loss = evaluation.loss
         self._evaluations += 1
@@ -128,4 +170,12 @@ class Run:
             reason = f"all {self._iterations} iterations are done"
         return Summary(
             self._iteration, self._evaluations, self._first_loss, self._loss, reason, seconds
+        )
+
+
+def _check_finite(evaluation: Evaluation) -> None:
+    if not (np.isfinite(evaluation.loss) and np.isfinite(evaluation.gradient).all()):
+        raise UsageError(
+            f"the loss of the first image, {evaluation.loss:.3g}, or its gradient is beyond"
+            " float32; give a smaller ratio (--ratio), tv, or weights of layers"
         )

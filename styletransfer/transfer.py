@@ -182,8 +182,10 @@ class StyleTransfer:
         UsageError
             If there is no image yet.
         """
-        if not self.has_image:
+        if self._run is None:
             raise UsageError("there is no image yet: call transfer_style first")
+        if self._run.latest is None:
+            raise UsageError("there is no image: the run was broken off before its first step")
         return self._run.picture()
 
     def _stages(self, settings: Settings, network: LoadedNetwork, given: Inputs) -> None:
@@ -195,7 +197,7 @@ class StyleTransfer:
         try:
             for stage in plan(settings, given.content.shape, network.input_size):
                 problem = self._problems.make(settings, network, given, stage)
-                if run.latest is None:
+                if not run.improved:
                     first = first_image(
                         given.init, problem.content, problem.styles[0], network.mean, settings.seed
                     )
@@ -205,7 +207,7 @@ class StyleTransfer:
                 if settings.optimizer == "adam":
                     # Curvature does not carry over to another size, running means do.
                     carried["state"] = run.state
-                run.begin(problem.objective)
+                run.begin(problem.objective, first)
                 reason = minimise(
                     run.evaluate,
                     first,
@@ -221,6 +223,14 @@ class StyleTransfer:
                 run.end()
                 if run.out_of_time:
                     break
+            if not run.improved:
+                # Not an error: where it is a minimum, as the content is for a ratio of 0, the first
+                # image is what was asked for; SciPy's minimisers return it, too.
+                logger.warning(
+                    "no step was better than the first image, which is the result: %s; another init"
+                    " or ratio may do more",
+                    reason,
+                )
         finally:
             self.summary = run.summary(reason)
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import styletransfer
-from styletransfer import cli, images
+from styletransfer import cli, images, optimizers
 from tests.conftest import GOLDEN_WEIGHTS, MODELS, ROOT, SHARED, golden, needs_shared
 from tests.images.test_decoders import png
 
@@ -115,12 +115,24 @@ def test_output_folder_that_cannot_be_made(capsys, tmp_path, short):
     assert f"{tmp_path / 'file'} is not a folder" in line
 
 
-def test_a_first_image_that_cannot_be_improved(capsys, tmp_path, short):
+def test_a_ratio_beyond_float32(capsys, tmp_path, short):
     output = tmp_path / "x.png"
-    assert cli.main_style([*short, "-r", "1e38", "-o", str(output)]) == 1
+    assert cli.main_style([*short, "-r", "1e38", "-o", str(output)]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("error: the first image cannot be improved: ")
+    assert line.startswith("error: the loss of the first image, ")
+    assert line.endswith("give a smaller ratio (--ratio), tv, or weights of layers")
     assert not output.exists()
+
+
+def test_a_first_image_that_no_step_improves_is_written(capsys, monkeypatch, tmp_path, short):
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "lbfgsb", lambda *_: "the gradient has vanished")
+    output = tmp_path / "x.png"
+    assert cli.main_style([*short, "--plot", "-o", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert "warning: no step was better than the first image" in printed.err
+    assert "0 iterations" in printed.out
+    content = images.resize(images.load(CONTENT), (224, 337))
+    np.testing.assert_allclose(images.load(output), content, atol=1 / 255)
 
 
 def test_a_reader_that_leaves_is_no_error():

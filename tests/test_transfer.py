@@ -7,6 +7,7 @@ import pytest
 
 import style
 from styletransfer import NetworkError, StyleTransfer, UsageError, images
+from styletransfer.optimizers import OPTIMIZERS
 from tests.conftest import ROOT
 
 CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
@@ -76,12 +77,50 @@ def test_callback_and_result(transfer):
     assert summary.reason == "all 3 iterations are done"
 
 
-def test_there_is_no_image_before_a_run(quick_network):
+def test_there_is_no_image_before_a_run(quick_network, monkeypatch):
     name, folder = quick_network
     fresh = StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
     assert not fresh.has_image
     with pytest.raises(UsageError, match="call transfer_style first"):
         fresh.get_generated()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.transfer_style(WAVE, CONTENT, 64, n_iter=1)
+    assert not fresh.has_image
+    with pytest.raises(UsageError, match="the run was broken off before its first step"):
+        fresh.get_generated()
+
+
+def test_a_first_image_that_no_step_improves_is_the_result(transfer, monkeypatch, caplog):
+    """At every scale, and of the full size."""
+
+    def find_nothing(function, image, *_, **__):
+        function(image)
+        return "the gradient has vanished"
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", find_nothing)
+    with caplog.at_level("WARNING", "styletransfer"):
+        assert transfer.transfer_style(WAVE, CONTENT, 64, 0, 2, "content", scales=2) == 0
+    np.testing.assert_allclose(
+        transfer.get_generated(), images.resize(CONTENT, SHAPE[:2]), atol=1e-6
+    )
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "no step was better than the first image, which is the result: the gradient has vanished;"
+        " another init or ratio may do more"
+    )
+    assert transfer.summary.reason == "the gradient has vanished"
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_an_objective_beyond_float32_is_told_at_once(transfer, optimizer):
+    with pytest.raises(UsageError, match=r"loss of the first image, .*e\+\d+, .* beyond float32; "):
+        transfer.transfer_style(WAVE, CONTENT, 64, 1e38, 2, "content", optimizer=optimizer)
+    assert transfer.summary.evaluations == 0
 
 
 @pytest.mark.parametrize("bad", ["shape", "range", "type"])

@@ -9,7 +9,6 @@ import numpy as np
 from styletransfer import images
 from styletransfer.commands import plot, recipe
 from styletransfer.commands.jobs import Job
-from styletransfer.errors import StyleTransferError
 from styletransfer.progress import Progress
 from styletransfer.run import Summary
 from styletransfer.settings import Settings, is_picture
@@ -88,7 +87,7 @@ def render(
     KeyboardInterrupt
         If it was interrupted before there was an image.
     StyleTransferError
-        If something cannot work, or the optimiser stopped before there was an image.
+        If something cannot work.
     """
     course = _Course()
     listeners: list[Callable[[Progress], None]] = [course.note] if extras.plot else []
@@ -111,14 +110,9 @@ def render(
             **settings.options(),
         )
     except KeyboardInterrupt:
+        if not transfer.has_image:
+            raise
         interrupted = True
-    if not transfer.has_image:
-        if interrupted:
-            raise KeyboardInterrupt
-        raise StyleTransferError(
-            f"the first image cannot be improved: {transfer.summary.reason}; another --init or"
-            " --ratio may help"
-        )
     result, summary = transfer.get_generated(), transfer.summary
     parameters = recipe.describe_run(
         recipe.plain(vars(settings)),
