@@ -29,6 +29,12 @@ OPTIMIZER_OPTIONS = {
 }
 """The parameters that each minimiser takes."""
 
+OPTIONS_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "optimizer": OPTIMIZER_OPTIONS,
+    "style_loss": {"gram": ("gram",), "wasserstein": ()},
+}
+"""Parameters that choose among methods, and for each method the parameters that it alone takes."""
+
 COUNT = Number("at least 1", lambda x: x >= 1, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
 # What is weighted is float32, which ends at 3e38.
@@ -212,16 +218,16 @@ class Settings:
         "what is compared of styles: Gram matrices, or the distributions of features",
         "losses",
     )
-    gram: str = _option(
-        "caffe",
+    gram: str | None = _option(
+        None,
         Choice(("caffe", "hw", "chw")),
-        "what Gram matrices are divided by: as in the original, H W, or C H W",
+        "what Gram matrices are divided by: as in the original, H W, or C H W (default: caffe)",
         "losses",
     )
     reduction: str = _option(
         "sum",
         Choice(("sum", "mean")),
-        "sums of squares with the paper's factors, or plain means",
+        "sums of squares with the paper's factors, or plain means; wasserstein has neither",
         "losses",
     )
     tv: float = _option(0.0, FACTOR, "the weight of the total variation", "losses")
@@ -313,13 +319,14 @@ class Settings:
         """Refuse what excludes each other."""
         if self.stages and self.scales != "1":
             raise UsageError("scales and stages exclude each other; leave one of them out")
-        taken = OPTIMIZER_OPTIONS[self.optimizer]
-        for name in sorted({n for names in OPTIMIZER_OPTIONS.values() for n in names}):
-            if getattr(self, name) is not None and name not in taken:
-                raise UsageError(
-                    f"{name} is no parameter of the optimizer {self.optimizer}, which takes"
-                    f" {', '.join(taken)}"
-                )
+        for choice in OPTIONS_OF:
+            method = getattr(self, choice)
+            for name in not_taken(choice, method):
+                if getattr(self, name) is not None:
+                    raise UsageError(
+                        f"{name} is no parameter of the {choice} {method}, which takes"
+                        f" {', '.join(OPTIONS_OF[choice][method]) or 'none'}; leave it out"
+                    )
 
     @property
     def optimizer_options(self) -> dict[str, object]:
@@ -335,6 +342,22 @@ class Settings:
 def describe() -> dict[str, Option]:
     """Return what there is to know of each parameter, by its name."""
     return {f.name: f.metadata["option"] for f in fields(Settings)}
+
+
+def not_taken(choice: str, method: str) -> list[str]:
+    """Return the parameters that other methods take, and this one does not.
+
+    Parameters
+    ----------
+    choice : str
+        A key of `OPTIONS_OF`.
+    method : str
+        One that it can choose; of an unknown one, all are returned.
+    """
+    methods = OPTIONS_OF[choice]
+    return sorted(
+        {name for names in methods.values() for name in names} - {*methods.get(method, ())}
+    )
 
 
 def make(values: Mapping[str, object], where: str = "") -> Settings:

@@ -79,7 +79,7 @@ def _style_term(settings: Settings, layer: str, name: str, masked: bool) -> Gram
     mask = name if masked else None
     if settings.style_loss == "wasserstein":
         return Wasserstein(layer, name, mask)
-    return Gram(layer, name, settings.gram, settings.reduction, mask)
+    return Gram(layer, name, settings.gram or "caffe", settings.reduction, mask)
 
 
 def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: float) -> list[float]:

@@ -68,6 +68,7 @@ def error_of(capsys, arguments, code):
         (["--seed", "-1"], ["seed", "'-1'"]),
         (["--optimizer", "sgd"], ["optimizer", "'sgd'", "lbfgsb, lbfgs"]),
         (["--style-layers", "conv1_1=much"], ["style_layers", "conv1_1=much", "a weight"]),
+        (["--style-loss", "wasserstein", "--gram", "hw"], ["gram", "wasserstein", "leave it out"]),
         (["-o", "x.bmp"], ["x.bmp", ".jpg", ".png", ".tif", ".webp"]),
         (["-o", "x"], ["x", "no extension", ".png"]),
     ],

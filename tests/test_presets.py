@@ -34,6 +34,10 @@ def test_flags_come_first():
     values = presets.read("tensorflow").values
     assert presets.override(values, {"n_iter": "3"}).n_iter == 3
     assert presets.override(values, {"optimizer": "lbfgs"}).optimizer_options == {}
+    assert presets.override(values, {}).gram == "hw"
+    assert presets.override(values, {"style_loss": "wasserstein"}).gram is None
+    with pytest.raises(UsageError, match="gram is no parameter of the style_loss wasserstein"):
+        presets.override(values, {"style_loss": "wasserstein", "gram": "hw"})
     demo = presets.read("demo").values
     assert presets.override(demo, {"scales": "2"}).stages == ()
     with pytest.raises(UsageError, match="optimizer is 'sgd'"):

@@ -49,6 +49,10 @@ def test_unknown_names_come_with_the_known_ones():
 def test_what_excludes_each_other():
     with pytest.raises(UsageError, match="step is no parameter of the optimizer lbfgs, which"):
         Settings(optimizer="lbfgs", step=0.1)
+    with pytest.raises(
+        UsageError, match="gram is no parameter of the style_loss wasserstein, which"
+    ):
+        Settings(style_loss="wasserstein", gram="caffe")
     with pytest.raises(UsageError, match="scales and stages"):
         Settings(scales="2", stages=[{"length": 0.5}])
 

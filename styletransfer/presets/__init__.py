@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styletransfer.errors import UsageError
-from styletransfer.settings import OPTIMIZER_OPTIONS, Settings, check_names, make
+from styletransfer.settings import OPTIONS_OF, Settings, check_names, make, not_taken
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 16
@@ -71,18 +71,32 @@ def read(name: str) -> Preset:
 def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Settings:
     """Return settings of a preset's values, and of others that come before them.
 
-    A preset's options of its optimizer are left out where another optimizer is asked for, and its
-    stages where scales are.
+    A preset's options of its optimizer or its style loss are left out where another one is asked
+    for, and its stages where scales are.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        Parameters of `Settings`: a preset's, or a picture's.
+    typed : mapping of str to object
+        Others, which win.
+
+    Returns
+    -------
+    Settings
+        What neither names has its default.
+
+    Raises
+    ------
+    UsageError
+        If there is no parameter of a name in `typed`, or a value cannot work.
     """
     check_names(typed)
-    kept = dict(values)
-    if "optimizer" in typed:
-        taken = OPTIMIZER_OPTIONS.get(str(typed["optimizer"]), ())
-        for name in {name for names in OPTIMIZER_OPTIONS.values() for name in names}:
-            if name not in taken:
-                kept.pop(name, None)
-    if "scales" in typed:
-        kept.pop("stages", None)
+    dropped = {"stages"} if "scales" in typed else set()
+    for choice in OPTIONS_OF:
+        if choice in typed:
+            dropped.update(not_taken(choice, str(typed[choice])))
+    kept = {name: value for name, value in values.items() if name not in dropped}
     return Settings(**(kept | dict(typed)))
 
 
