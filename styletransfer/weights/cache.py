@@ -61,11 +61,27 @@ class Provenance:
     stamp: str = ""
 
 
+Found = tuple[Path, Weights, Provenance]
+"""The file that a network's weights are in, the weights, and where they are from."""
+
+
 def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
     """Return what `write` has written.
 
     The digest of the tensors is checked every time: it takes a tenth of a second, and a damaged
     file gives one clear sentence instead of a strange picture.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    network : Network
+        The network that it is to hold.
+
+    Raises
+    ------
+    CacheError
+        If it is damaged, of another network, or not by this program.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -96,24 +112,79 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
 
 
 def graph(network: Network, weights: Weights) -> onnx.ModelProto:
-    """Return the graph as far as the weights go, which must be as far as its layers to match."""
-    model = networks.to_onnx(network, weights)
-    blobs = {output.name for output in model.graph.output}
+    """Return the graph as far as the weights go, which must be as far as its layers to match.
+
+    Parameters
+    ----------
+    network : Network
+        Its layers.
+    weights : dict of str to (ndarray, ndarray)
+        Weight and bias of each layer, see `containers.read`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights end before a layer that is matched.
+    """
+    result = networks.to_onnx(network, weights)
+    blobs = {output.name for output in result.graph.output}
     for layer in (*network.style_layers, *network.content_layers):
         if layer not in blobs:
             raise WeightsError(f"the weights end before layer {layer!r} of {network.name}")
-    return model
+    return result
+
+
+def model(network: Network, weights: Weights, provenance: Provenance) -> onnx.ModelProto:
+    """Return `graph` with metadata that say where the weights are from.
+
+    Parameters
+    ----------
+    network, weights
+        As in `graph`, which raises the same.
+    provenance : Provenance
+        Of the weights.
+    """
+    result = graph(network, weights)
+    onnx.helper.set_model_props(
+        result, {_METADATA + key: value for key, value in asdict(provenance).items()}
+    )
+    return result
+
+
+def weights_digest(model: onnx.ModelProto) -> str:
+    """Return the sha256 of a model's weights, which one that `model` has made says of itself.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Made by this program: what its metadata say is believed.
+    """
+    for entry in model.metadata_props:
+        if entry.key == f"{_METADATA}weights_digest":
+            return entry.value
+    tensors = containers.onnx_tensors(model)
+    return containers.weights_digest({name: (tensor,) for name, tensor in tensors.items()})
 
 
 def write(network: Network, weights: Weights, provenance: Provenance, folder: Path) -> Path:
-    """Write a network with its provenance; the file appears whole or not at all."""
-    model = graph(network, weights)
-    onnx.helper.set_model_props(
-        model, {_METADATA + key: value for key, value in asdict(provenance).items()}
-    )
+    """Write a network with its provenance; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    network, weights, provenance
+        As in `model`, which raises the same.
+    folder : Path
+        It gets ``<network>.onnx``.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
     path = folder / f"{network.name}.onnx"
+    whole = model(network, weights, provenance)
     with files.replacing(path) as stream:
-        stream.write(model.SerializeToString())
+        stream.write(whole.SerializeToString())
     return path
 
 

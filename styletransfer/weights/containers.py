@@ -79,7 +79,7 @@ def fit(tensors: Mapping[str, Sequence[np.ndarray]], network: networks.Network) 
     return weights
 
 
-def weights_digest(weights: Weights) -> str:
+def weights_digest(weights: Mapping[str, Sequence[np.ndarray]]) -> str:
     """Return the sha256 of a network's layers, each its name and its little-endian tensors.
 
     The same weights have the same digest, whichever file they were read from.

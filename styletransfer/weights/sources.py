@@ -44,7 +44,7 @@ class Source:
         The format, a key of `containers.READERS`.
     digest : str or None
         ``algorithm:hex`` of the file. None where no digest of the file is published: there the
-        weights read from it must be known ones (`KNOWN_WEIGHTS`).
+        weights read from it must be known ones (`ORIGINAL_WEIGHTS`).
     megabytes : int
         About the size of the file; one that is much longer is refused.
     licence : str

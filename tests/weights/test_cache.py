@@ -60,6 +60,16 @@ def test_file_is_a_plain_forward_graph(path):
     }
 
 
+def test_digest_of_a_model_s_weights():
+    made = cache.model(NETWORK, WEIGHTS, PROVENANCE)
+    assert cache.weights_digest(made) == PROVENANCE.weights_digest
+    plain = cache.graph(NETWORK, WEIGHTS)
+    digest = cache.weights_digest(plain)
+    assert cache.weights_digest(cache.graph(NETWORK, WEIGHTS)) == digest
+    other = random_weights(NETWORK, seed=1)
+    assert cache.weights_digest(cache.graph(NETWORK, other)) != digest
+
+
 @pytest.mark.parametrize("length", [0, 1, 1000, -1, -100])
 def test_truncated_file_is_refused(path, length):
     path.write_bytes(path.read_bytes()[:length])
