@@ -1,5 +1,6 @@
 """A network by its name or its folder, with all that style transfer needs of it."""
 
+import functools
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -38,6 +39,11 @@ class LoadedNetwork:
     input_size: int
     style_layers: Mapping[str, float]
     content_layers: Mapping[str, float]
+
+    @functools.cached_property
+    def weights_digest(self) -> str:
+        """The sha256 of what it has learnt."""
+        return weights.weights_digest(self.model)
 
 
 def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetwork:

@@ -18,6 +18,7 @@ from styletransfer.errors import ImageError, StyleTransferError, UsageError, exp
 from styletransfer.settings import Settings, compact, is_number, is_picture
 
 if TYPE_CHECKING:
+    from styletransfer.commands.recipe import Recipe
     from styletransfer.commands.render import Extras
     from styletransfer.run import Summary
     from styletransfer.transfer import StyleTransfer
@@ -90,7 +91,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render one picture, or several."""
-    options, values = _starting_point(options)
+    options, values, found = _starting_point(options)
     typed = given(options)
     settings = presets.override(values, typed)
     if settings.seed is None and is_number(settings.init):
@@ -117,19 +118,19 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     if batch and not options.overwrite:
         todo = _missing(todo)
-    return _render_all(options, settings, todo, batch)
+    return _render_all(options, settings, todo, batch, found)
 
 
 def _starting_point(
     options: argparse.Namespace,
-) -> tuple[argparse.Namespace, Mapping[str, object]]:
+) -> tuple[argparse.Namespace, Mapping[str, object], "Recipe | None"]:
     """Return the parameters of a preset or a picture, and its files where no others are given."""
     if options.preset and options.like:
         raise UsageError("--preset and --like exclude each other; leave one of them out")
     if options.preset:
-        return options, presets.read(options.preset).values
+        return options, presets.read(options.preset).values, None
     if not options.like:
-        return options, {}
+        return options, {}, None
     from styletransfer.commands import recipe
 
     found = recipe.read(options.like)
@@ -142,11 +143,15 @@ def _starting_point(
         "threads": found.threads,
     }
     filled = {name: own[name] if own[name] is not None else files[name] for name in files}
-    return argparse.Namespace(**(own | filled)), found.values
+    return argparse.Namespace(**(own | filled)), found.values, found
 
 
 def _render_all(
-    options: argparse.Namespace, settings: Settings, todo: Sequence[Job], batch: bool
+    options: argparse.Namespace,
+    settings: Settings,
+    todo: Sequence[Job],
+    batch: bool,
+    found: "Recipe | None",
 ) -> int:
     """Render pictures; of several, go on after one that fails."""
     from styletransfer.commands import render
@@ -171,7 +176,7 @@ def _render_all(
                 raise
             code = _failed(error)
             continue
-        transfer = transfer or _transfer(options, settings, extras)
+        transfer = transfer or _transfer(options, settings, extras, found)
         try:
             summary, interrupted = render.render(transfer, job, pictures, settings, extras)
         except (StyleTransferError, MemoryError) as error:
@@ -186,16 +191,28 @@ def _render_all(
     return code
 
 
-def _transfer(options: argparse.Namespace, settings: Settings, extras: "Extras") -> "StyleTransfer":
+def _transfer(
+    options: argparse.Namespace, settings: Settings, extras: "Extras", found: "Recipe | None"
+) -> "StyleTransfer":
+    from styletransfer.commands import recipe
     from styletransfer.transfer import StyleTransfer
 
-    return StyleTransfer(
+    transfer = StyleTransfer(
         settings.model,
         not options.quiet,
         gpu_id=options.gpu_id,
         models=options.models,
         threads=extras.threads,
     )
+    if found:
+        recipe.warn_of_differences(
+            found,
+            settings.model,
+            str(transfer.device),
+            extras.threads,
+            transfer.network.weights_digest,
+        )
+    return transfer
 
 
 def _missing(todo: Sequence[Job]) -> list[Job]:

@@ -24,6 +24,8 @@ class Recipe:
 
     Attributes
     ----------
+    picture : Path
+        The picture that says it.
     values : mapping of str to object
         Parameters of `Settings`, not checked yet.
     content : Path
@@ -34,21 +36,24 @@ class Recipe:
         The content's mask.
     threads : int
         Threads on the CPU; 0 is one a core.
+    circumstances : mapping of str to object
+        What `circumstances` returned then, not checked yet.
     """
 
+    picture: Path
     values: Mapping[str, object]
     content: Path
     styles: tuple[Path, ...]
     style_masks: tuple[Path, ...]
     content_mask: Path | None
     threads: int
+    circumstances: Mapping[str, object]
 
 
 def describe_run(
     settings: Mapping[str, object],
     files: Mapping[str, Sequence[Path]],
-    device: str,
-    threads: int,
+    circumstances: Mapping[str, object],
     iterations: int,
     reason: str,
 ) -> dict[str, object]:
@@ -61,32 +66,55 @@ def describe_run(
     files : mapping of str to sequence of Path
         The pictures that went in, by what they are: content, styles, style_masks, content_mask and
         init. Their paths are kept as they were given, with digests.
-    device : str
-        What it ran on.
-    threads : int
-        Threads on the CPU.
-    iterations, reason
-        How the run ended.
+    circumstances : mapping of str to object
+        See `circumstances`.
+    iterations : int
+        How many were done.
+    reason : str
+        Why it ended.
     """
     from styletransfer.weights.download import digest
 
     return {
-        "versions": versions(),
+        **circumstances,
         "settings": dict(settings),
         "files": {
             kind: [[str(path), digest(path, "sha256")] for path in paths]
             for kind, paths in files.items()
         },
-        "device": device,
-        "threads": threads,
-        "cores": os.cpu_count(),
         "iterations": iterations,
         "reason": reason,
     }
 
 
+def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
+    """Return what a picture depends on besides its parameters and the pictures that go in.
+
+    Parameters
+    ----------
+    device : str
+        What it is made on.
+    threads : int
+        Threads on the CPU; 0 is one a core.
+    weights : str
+        The sha256 of the network's weights.
+    """
+    return {
+        "versions": versions(),
+        "device": device,
+        "threads": threads,
+        "cores": os.cpu_count(),
+        "weights": weights,
+    }
+
+
 def read(picture: Path) -> Recipe:
-    """Return what a picture says of how it was made, and warn of what is different by now.
+    """Return what a picture says of how it was made.
+
+    Parameters
+    ----------
+    picture : Path
+        A file that anyone may have written.
 
     Raises
     ------
@@ -109,14 +137,17 @@ def read(picture: Path) -> Recipe:
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     if found["init"]:
         values = values | {"init": str(found["init"][0])}
-    _warn(stored, picture)
+    if stored.get("reason") == "interrupted":
+        logger.warning("%s was interrupted; this run goes on to its end", picture)
     return Recipe(
+        picture,
         values,
         found["content"][0],
         found["styles"],
         found["style_masks"],
         found["content_mask"][0] if found["content_mask"] else None,
-        max(threads, 0),
+        min(max(threads, 0), os.cpu_count() or 1),
+        stored,
     )
 
 
@@ -172,15 +203,34 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and "\0" not in value
 
 
-def _warn(stored: Mapping[str, object], picture: Path) -> None:
-    """Log what may keep the result from being the same."""
-    then = stored.get("versions")
-    then = then if isinstance(then, dict) else {}
-    for name, now in versions().items():
-        before = str(then.get(name, "unknown"))[:40]
-        if before != now and re.fullmatch(r"[\w. +-]*", before):
-            logger.warning("%s was made with %s %s, this is %s", picture, name, before, now)
-    if stored.get("cores") != os.cpu_count() and not stored.get("threads"):
-        logger.warning("%s was made on another number of CPU cores", picture)
-    if stored.get("reason") == "interrupted":
-        logger.warning("%s was interrupted; this run goes on to its end", picture)
+def warn_of_differences(
+    recipe: Recipe, model: str, device: str, threads: int, weights: str
+) -> None:
+    """Log in one line what may keep a picture from being made again to the pixel.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What it says of itself.
+    model : str
+        The network of now: where it is another one by intention, so are its weights.
+    device, threads, weights
+        Those of now, as for `circumstances`.
+    """
+    then, now = recipe.circumstances, circumstances(device, threads, weights)
+    before = then.get("versions")
+    before = before if isinstance(before, dict) else {}
+    pairs = [(name, before.get(name), version) for name, version in now["versions"].items()]
+    pairs.append(("device", then.get("device"), device))
+    pairs.append(("threads", *(c.get("threads") or c.get("cores") for c in (then, now))))
+    if model == recipe.values.get("model"):
+        pairs.append(("weights", then.get("weights"), weights))
+    told = [f"{name} {_shown(old)} -> {_shown(new)}" for name, old, new in pairs if old != new]
+    if told:
+        logger.warning("%s may not come out the same: %s", recipe.picture, ", ".join(told))
+
+
+def _shown(value: object) -> str:
+    """Return what a picture says as it can be printed; the beginning will do for digests."""
+    text = str(value)[:24]
+    return text if value is not None and re.fullmatch(r"[\w. +-]+", text) else "unknown"

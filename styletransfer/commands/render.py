@@ -117,8 +117,7 @@ def render(
     parameters = recipe.describe_run(
         recipe.plain(vars(settings)),
         _files(job, settings, extras),
-        str(transfer.device),
-        extras.threads,
+        recipe.circumstances(str(transfer.device), extras.threads, transfer.network.weights_digest),
         summary.iterations,
         summary.reason,
     )

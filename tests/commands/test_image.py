@@ -1,6 +1,8 @@
 """Batches, repeating a picture, and what is written beside one."""
 
 import json
+import os
+import re
 import shutil
 
 import numpy as np
@@ -103,6 +105,8 @@ def test_a_picture_is_repeated(run, tmp_path):
     assert stored["settings"]["n_iter"] == 3
     assert isinstance(stored["settings"]["seed"], int)
     assert "onnxruntime" in stored["versions"]
+    assert stored["device"] == "CPU"
+    assert re.fullmatch("[0-9a-f]{64}", stored["weights"])
     code, _, log = run("--like", first, "-o", again, model=None)
     assert code == 0
     assert "warning" not in log
@@ -118,11 +122,12 @@ def stored_in(path, parameters):
 
 
 def good_parameters():
-    from styletransfer.commands.recipe import describe_run, plain
+    from styletransfer.commands.recipe import circumstances, describe_run, plain
     from styletransfer.settings import Settings
 
     files = {"content": [CONTENTS / "cat.jpg"], "styles": [WAVE]}
-    return describe_run(plain(vars(Settings())), files, "CPU", 0, 512, "done")
+    values = plain(vars(Settings()))
+    return describe_run(values, files, circumstances("CPU", 0, "0" * 64), 512, "done")
 
 
 @pytest.mark.parametrize(
@@ -148,16 +153,44 @@ def test_what_a_picture_says_is_not_trusted(run, tmp_path, change, part):
     assert len(log.splitlines()) == 1
 
 
-def test_another_version_is_told(run, tmp_path):
-    parameters = good_parameters()
+def test_what_is_different_now_is_told_in_one_line(run, tmp_path, quick_network):
+    first, changed = tmp_path / "first.png", tmp_path / "changed.jpg"
+    assert run("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", first, *SHORT)[0] == 0
+    parameters = images.read_parameters(first)
+    weights = parameters["weights"]
     parameters["versions"]["onnxruntime"] = "0.1"
-    parameters["files"]["styles"] = [["nowhere.jpg", "0"]]
-    path = stored_in(tmp_path / "x.jpg", parameters)
-    assert json.dumps(images.read_parameters(path)) == json.dumps(parameters)
-    parameters["files"]["styles"] = good_parameters()["files"]["styles"]
-    stored_in(path, parameters)
-    _, _, log = run("--like", path, "-n", 0, model=None)
-    assert "made with onnxruntime 0.1, this is" in log
+    parameters |= {"weights": "0" * 64, "device": "CUDA device 0", "threads": 1 << 40}
+    stored_in(changed, parameters)
+    assert json.dumps(images.read_parameters(changed)) == json.dumps(parameters)
+    output = tmp_path / "again.png"
+    code, _, log = run("--like", changed, "-o", output, model=None)
+    assert code == 0
+    (line,) = (line for line in log.splitlines() if line.startswith("warning"))
+    assert line.startswith(f"warning: {changed} may not come out the same: onnxruntime 0.1 -> 1.")
+    assert line.endswith(
+        f", device CUDA device 0 -> CPU, threads {1 << 40} -> {os.cpu_count()},"
+        f" weights {'0' * 24} -> {weights[:24]}"
+    )
+    # What is not known is not taken for the same, and what is no text is not printed.
+    del parameters["weights"]
+    parameters |= {"device": "\x1b[2J", "versions": 3}
+    _, _, log = run("--like", stored_in(changed, parameters), "-o", output, model=None)
+    assert "numpy unknown -> " in log
+    assert "device unknown -> CPU" in log
+    assert f"weights unknown -> {weights[:24]}" in log
+
+
+def test_another_network_by_intention_has_other_weights(caplog, tmp_path):
+    from styletransfer.commands import recipe
+
+    found = recipe.read(stored_in(tmp_path / "x.png", good_parameters()))
+    with caplog.at_level("WARNING", "styletransfer"):
+        recipe.warn_of_differences(found, "vgg19", "CPU", 0, "1" * 64)
+    assert not caplog.records
+    with caplog.at_level("WARNING", "styletransfer"):
+        recipe.warn_of_differences(found, "vgg16", "CPU", 0, "1" * 64)
+    (record,) = caplog.records
+    assert f"weights {'0' * 24} -> {'1' * 24}" in record.getMessage()
 
 
 def test_what_is_written_beside_a_picture(run, tmp_path):
