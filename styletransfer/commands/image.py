@@ -4,7 +4,7 @@ import argparse
 import logging
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,10 +71,9 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     add(
         "-o",
         "--output",
-        type=Path,
         metavar="FILE",
-        help="the result, .jpg, .png, .tif or .webp, or a folder (default: a name of the"
-        " arguments, in outputs)",
+        help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /"
+        " (default: a name of the arguments, in outputs)",
     )
     add("--overwrite", action="store_true", help="make what is there already of several again")
     add(
@@ -108,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
         options.outputs,
         lambda content, styles: default_name(content, styles, settings, typed),
     )
+    _check_sources(todo, options, settings)
     batch = jobs.is_batch(options.content_img, options.style_img, options.all_pairs)
     from styletransfer import images
 
@@ -213,6 +213,24 @@ def _transfer(
             transfer.network.weights_digest,
         )
     return transfer
+
+
+def _check_sources(todo: Sequence[Job], options: argparse.Namespace, settings: Settings) -> None:
+    """Refuse to overwrite what goes in, by a picture or by what is written beside it."""
+    others = [*(options.style_masks or ())]
+    others += [options.content_mask] if options.content_mask else []
+    others += [Path(settings.init)] if is_picture(settings.init) else []
+
+    def written(job: Job) -> Iterator[Path]:
+        yield job.output
+        if options.grid:
+            yield job.grid()
+        if options.plot:
+            yield job.curves()
+        if options.save_every:
+            yield from job.snapshots()
+
+    jobs.check_sources(todo, others, written)
 
 
 def _missing(todo: Sequence[Job]) -> list[Job]:

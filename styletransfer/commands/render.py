@@ -92,7 +92,7 @@ def render(
     course = _Course()
     listeners: list[Callable[[Progress], None]] = [course.note] if extras.plot else []
     if extras.save_every:
-        listeners.append(_Snapshots(job.output, extras, pictures.alpha).take)
+        listeners.append(_Snapshots(job, extras, pictures.alpha).take)
 
     def tell(step: Progress) -> None:
         for listener in listeners:
@@ -124,10 +124,10 @@ def render(
     images.save(job.output, result, pictures.alpha, extras.depth, parameters)
     if extras.grid:
         row = images.side_by_side([pictures.content, *pictures.styles, result])
-        images.save(_beside(job.output, "grid"), row)
+        images.save(job.grid(), row)
     if extras.plot and course.iterations:
         curves = plot.loss_curves(course.iterations, course.curves)
-        images.save(_beside(job.output, "loss", ".png"), curves)
+        images.save(job.curves(), curves)
     return summary, interrupted
 
 
@@ -147,10 +147,6 @@ def _mask(path: Path) -> np.ndarray:
     return images.load(path).mean(axis=2)
 
 
-def _beside(output: Path, what: str, suffix: str | None = None) -> Path:
-    return output.with_name(f"{output.stem}-{what}{suffix or output.suffix}")
-
-
 class _Course:
     """The course of the loss and its terms."""
 
@@ -168,13 +164,13 @@ class _Course:
 class _Snapshots:
     """Writes the image now and then, beside where the result goes."""
 
-    def __init__(self, output: Path, extras: Extras, alpha: np.ndarray | None) -> None:
-        self._output = output
+    def __init__(self, job: Job, extras: Extras, alpha: np.ndarray | None) -> None:
+        self._job = job
         self._extras = extras
         self._alpha = alpha
 
     def take(self, step: Progress) -> None:
         """Write the image if its iteration is due."""
         if step.iteration % self._extras.save_every == 0:
-            path = _beside(self._output, f"{step.iteration:05}")
+            path = self._job.snapshot(step.iteration)
             images.save(path, step.image(), self._alpha, self._extras.depth)

@@ -87,6 +87,38 @@ def test_a_batch_skips_what_it_cannot_read_and_goes_on_without_memory(run, tmp_p
     assert (code, log.count("is there already"), printed) == (1, 2, "")
 
 
+def test_nothing_that_goes_in_is_overwritten_or_skipped(run, tmp_path):
+    contents = tmp_path / "in"
+    shutil.copytree(CONTENTS, contents)
+    shutil.copy(WAVE, tmp_path / "x-00002.jpg")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    cat = contents / "cat.jpg"
+    for arguments, part in (
+        (("-s", WAVE, "-c", contents, "-o", contents), "the results would lie in"),
+        (("-s", WAVE, "-c", cat, "-o", cat), f"{cat} goes in and would be overwritten"),
+        (("-s", WAVE, "-c", cat, "-i", cat, "-o", cat, "--overwrite"), "would be overwritten"),
+        (
+            ("-s", tmp_path / "x-00002.jpg", "-c", cat, "-o", tmp_path / "x.jpg"),
+            "x-00002.jpg goes in and would be overwritten",
+        ),
+    ):
+        code, printed, log = run(*arguments, "--save-every", 1, *SHORT)
+        assert (code, printed, len(log.splitlines())) == (2, "", 1)
+        assert part in log
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")} == before
+
+
+def test_a_new_folder_for_one_picture(run, tmp_path):
+    arguments = ("-s", WAVE, "-c", CONTENTS / "cat.jpg", *SHORT)
+    assert run(*arguments, "-o", f"{tmp_path}/new/")[0] == 0
+    (made,) = (tmp_path / "new").iterdir()
+    assert re.fullmatch(r"cat-wave-\w+-content-1e4-1\.jpg", made.name)
+    (tmp_path / "file").touch()
+    code, _, log = run(*arguments, "-o", f"{tmp_path}/file/")
+    assert code == 2
+    assert f"{tmp_path / 'file'} is not a folder; choose another place" in log
+
+
 def test_all_pairs(run, tmp_path):
     arguments = ("-s", WAVE, ROOT / "images/style/night.jpg", "-c", CONTENTS / "cat.jpg")
     code, _, _ = run(*arguments, "--all-pairs", "-o", tmp_path / "out", *SHORT)
