@@ -1,12 +1,8 @@
 """The original's command, ``python style.py -s STYLE -c CONTENT``, and its `StyleTransfer`."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import styletransfer
-from styletransfer.cli import main_style
-
+TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
     from styletransfer import StyleTransfer
 
@@ -16,10 +12,29 @@ __all__ = ["StyleTransfer"]
 def __getattr__(name: str) -> object:
     # Imported on first use: ``style.py --help`` must not wait for NumPy and ONNX.
     if name == "StyleTransfer":
+        import styletransfer
+
         return styletransfer.StyleTransfer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def main() -> int:
+    """Run the command and return its exit code."""
+    try:
+        # Imported here: Ctrl-C while modules load ends as it does later.
+        from pathlib import Path
+
+        from styletransfer.cli import main_style
+
+        # In a checkout beside this file, wherever it is called from. Installed, it lies among the
+        # modules of others, where no result belongs: there as the original, in the current folder.
+        here = Path(__file__).resolve().parent
+        checkout = (here / "pyproject.toml").is_file()
+        return main_style(outputs=here / "outputs" if checkout else Path("outputs"))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130  # as shells count
+
+
 if __name__ == "__main__":
-    # Beside this file, wherever it is called from: the original wrote into the current folder.
-    sys.exit(main_style(outputs=Path(__file__).resolve().parent / "outputs"))
+    sys.exit(main())

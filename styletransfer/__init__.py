@@ -1,7 +1,5 @@
 """Neural style transfer on ONNX Runtime, without a deep-learning framework."""
 
-from typing import TYPE_CHECKING
-
 from styletransfer.errors import (
     ImageError,
     NetworkError,
@@ -10,6 +8,7 @@ from styletransfer.errors import (
     WeightsError,
 )
 
+TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
     from styletransfer.transfer import StyleTransfer
 

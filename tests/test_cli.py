@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -287,6 +288,55 @@ def test_interrupt_before_there_is_an_image(tmp_path):
     assert done.returncode == 130
     assert done.stderr == "interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["numpy", "onnx", "argparse", "styletransfer.cli"])
+@pytest.mark.parametrize(
+    "command", ["import style as command", "from styletransfer import __main__ as command"]
+)
+def test_interrupt_while_modules_load(tmp_path, short, module, command):
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Finder()); {command}; sys.exit(command.main())"
+    )
+    image = ["image"] if "main" in command else []
+    done = subprocess.run(
+        [sys.executable, "-c", code, *image, *short],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ROOT},
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_the_commands_themselves_load_next_to_nothing():
+    """Before what they load lazily Ctrl-C is the interpreter's own affair."""
+    code = "import sys; before = set(sys.modules); import style, styletransfer.__main__\n"
+    code += "print(sorted(m for m in set(sys.modules) - before if 'style' not in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
+def test_installed_results_go_into_the_current_folder(tmp_path, short):
+    modules, here = tmp_path / "site-packages", tmp_path / "here"
+    modules.mkdir()
+    here.mkdir()
+    shutil.copy(ROOT / "style.py", modules)
+    done = subprocess.run(
+        [sys.executable, "-m", "style", *short],
+        capture_output=True,
+        text=True,
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    (result,) = (here / "outputs").iterdir()
+    assert done.stdout.splitlines()[-1] == f"saved {result}"
+    assert {path.name for path in modules.iterdir()} <= {"style.py", "__pycache__"}
 
 
 def test_default_names(tmp_path, monkeypatch, short):

@@ -1,10 +1,12 @@
 """What the package declares that it needs: read as pip reads it."""
 
 import configparser
+from importlib.metadata import EntryPoint
 
 import pytest
 from packaging.requirements import Requirement
 
+from styletransfer import __main__
 from tests.conftest import ROOT
 
 
@@ -41,3 +43,11 @@ def test_the_small_install_has_the_same_ranges():
     small = [Requirement(r) for r in lines((ROOT / "requirements-cpu.txt").read_text())]
     wanted = [r for r in declared() if r.name != "onnxruntime-gpu"]
     assert {r.name: r.specifier for r in small} == {r.name: r.specifier for r in wanted}
+
+
+def test_the_console_script():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    name, value = config["options.entry_points"]["console_scripts"].strip().split(" = ")
+    assert name == "styletransfer"
+    assert EntryPoint(name, value, "console_scripts").load() is __main__.main
