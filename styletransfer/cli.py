@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import styletransfer
 from styletransfer.commands import image, listing, models
@@ -24,9 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         By default those of the process.
     """
-    parser = argparse.ArgumentParser(
-        prog="styletransfer", description="Neural style transfer on ONNX Runtime."
-    )
+    parser = _Parser(prog="styletransfer", description="Neural style transfer on ONNX Runtime.")
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {styletransfer.__version__}"
     )
@@ -57,7 +56,7 @@ def main_style(arguments: Sequence[str] | None = None, outputs: Path | None = No
     outputs : Path, optional
         The folder for results whose path is not given.
     """
-    parser = argparse.ArgumentParser(prog="style.py", description=_DESCRIPTION)
+    parser = _Parser(prog="style.py", description=_DESCRIPTION)
     image.add_arguments(parser)
     return _run(parser.parse_args(arguments), outputs)
 
@@ -92,6 +91,13 @@ def _start_logging(quiet: bool) -> None:
     handler.setFormatter(_Formatter())
     logger.handlers = [handler]
     logger.propagate = False
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with arguments as everything else is told: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help lists the arguments)\n")
 
 
 class _Formatter(logging.Formatter):

@@ -6,13 +6,14 @@ The only module that touches onnxruntime.
 import contextlib
 import ctypes
 import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -52,7 +53,7 @@ def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
     gpu_id : int
         The number of a CUDA device, or -1 for the CPU.
     threads : int
-        Threads of one operator on the CPU; 0 means one a core.
+        Threads of one operator on the CPU, at most one a core; 0 means one a core.
 
     Returns
     -------
@@ -61,11 +62,22 @@ def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
     reason : str or None
         Why the CUDA device that was asked for is not used.
 
+    Raises
+    ------
+    UsageError
+        If there are not so many cores.
+
     Notes
     -----
     ONNX Runtime prints red errors of its own when a CUDA session is tried on a machine that lacks
     the driver or a library, so each of them is looked for first.
     """
+    cores = os.cpu_count() or 1
+    if not 0 <= threads <= cores:
+        raise UsageError(
+            f"threads is {threads}; give a number from 1 to {cores}, the cores of this machine, or"
+            " none for one a core"
+        )
     if gpu_id < 0:
         return Device(threads=threads), None
     reason = _cuda_obstacle(gpu_id)

@@ -41,7 +41,7 @@ class StyleTransfer:
     models : path, optional
         The folder with the networks' weights; by default the usual ones, see `weights`.
     threads : int
-        Threads on the CPU; 0 means one a core.
+        Threads on the CPU, at most one a core; 0 means one a core.
 
     Attributes
     ----------
@@ -50,6 +50,8 @@ class StyleTransfer:
 
     Raises
     ------
+    UsageError
+        If there is no such network, or the machine has not so many cores.
     WeightsError
         If the network's weights are neither there nor to be had.
     NetworkError
@@ -74,8 +76,8 @@ class StyleTransfer:
         threads: int = 0,
     ) -> None:
         self.use_pbar = use_pbar
-        self.network = load_network(model_name, models, use_pbar)
         self.device, reason = choose_device(gpu_id, threads)
+        self.network = load_network(model_name, models, use_pbar)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
         self.summary: Summary | None = None

@@ -79,6 +79,28 @@ def test_values_that_cannot_work(capsys, arguments, parts):
     assert [part for part in parts if part not in line] == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (
+            ["--threads", "1000000"],
+            ["threads is 1000000", f"from 1 to {os.cpu_count()}, the cores"],
+        ),
+        (["--threads", "0"], ["--threads: '0' is not a number of at least 1"]),
+        (["--threads", "many"], ["--threads: 'many' is not a number of at least 1"]),
+        (["--save-every", "-1"], ["--save-every: '-1' is not a number of at least 1"]),
+        (["-g", "x"], ["-g/--gpu-id", "'x'"]),
+        (["--nonsense"], ["unrecognized arguments: --nonsense (--help lists the arguments)"]),
+    ],
+)
+def test_arguments_that_cannot_be_parsed(tmp_path, short, arguments, parts):
+    done = style_py(*short, *arguments, "-o", tmp_path / "x.png")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert [part for part in parts if part not in done.stderr] == []
+
+
 def hostile_png():
     """A PNG that declares 60000 x 60000 pixels in a few bytes."""
     return png(60000, 60000, (b"IDAT", b""), (b"IEND", b""))

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from styletransfer import session
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.session import CPU, CUDA, Device, Session, choose_device
 
@@ -90,7 +90,15 @@ def test_lack_of_memory_has_its_own_type(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_cpu_is_asked_for() -> None:
-    assert choose_device(-1, threads=2) == (Device(CPU, threads=2), None)
+    assert choose_device(-1, threads=1) == (Device(CPU, threads=1), None)
+
+
+@pytest.mark.parametrize("threads", [-1, 3, 1000])
+def test_more_threads_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr(session.os, "cpu_count", lambda: 2)
+    with pytest.raises(UsageError, match=f"threads is {threads}; give a number from 1 to 2, the"):
+        choose_device(-1, threads)
+    assert choose_device(-1, 2) == (Device(CPU, threads=2), None)
 
 
 class Driver:

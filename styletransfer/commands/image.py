@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the CUDA device, -1 for the CPU; where there is none, the CPU is taken (default: 0)",
     )
-    add("--threads", type=_count, metavar="N", help="threads on the CPU (default: one a core)")
+    add(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="threads on the CPU, at most one a core (default: one a core)",
+    )
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
