@@ -125,6 +125,18 @@ def _give_back_memory() -> None:
             trim(0)
 
 
+def _let_go_of_the_model(session: object) -> None:
+    """Free the serialised model, which the runtime's wrapper keeps for a second start.
+
+    Nothing here starts a session twice, and it is 50 to 100 MB. The attribute is not public; the
+    only public way is a model in a file, which would cost each session a file of that size in the
+    temporary folder, and a tenth of a second. A wrapper that has no such attribute is left alone:
+    then a test says so, and a run takes that much more memory.
+    """
+    if hasattr(session, "_model_bytes"):
+        session._model_bytes = None
+
+
 def _explained(what: str, error: Exception) -> Exception:
     """Return what to raise for an error of the runtime, which has no type for lack of memory."""
     if "allocate" in str(error) or "bad_alloc" in str(error):
@@ -181,8 +193,7 @@ class Session:
             )
         except Exception as error:  # the runtime's exceptions share no other base
             raise _explained("ONNX Runtime refuses the model", error) from error
-        # Kept by the runtime's wrapper for a second start that nothing here asks for.
-        self._session._model_bytes = None
+        _let_go_of_the_model(self._session)
         used = self._session.get_providers()[0]
         if used != device.provider:
             raise StyleTransferError(

@@ -1,6 +1,7 @@
 """Devices, the one cast to float32, and what the runtime is not allowed to do quietly."""
 
 import ctypes
+import sys
 
 import numpy as np
 import onnx
@@ -44,6 +45,25 @@ def test_bound_values_do_not_follow_the_array(dtype: type) -> None:
     runner.bind({"y": y})
     y += 7
     np.testing.assert_array_equal(runner.run({"x": np.zeros((2, 3))})["z"], np.zeros((2, 3)))
+
+
+def test_the_serialised_model_is_not_kept() -> None:
+    """If this fails, the runtime keeps it elsewhere now: see `_let_go_of_the_model`."""
+    model = double().SerializeToString()
+    before = sys.getrefcount(model)
+    runner = Session(model, Device())
+    assert sys.getrefcount(model) == before
+    runner.bind({"y": np.zeros((2, 3))})
+    assert runner.run({"x": np.ones((2, 3))})["z"].sum() == 12
+
+
+def test_a_wrapper_without_the_attribute_gets_none() -> None:
+    class Wrapper:
+        pass
+
+    wrapper = Wrapper()
+    session._let_go_of_the_model(wrapper)
+    assert vars(wrapper) == {}
 
 
 def test_wrong_shape_is_told() -> None:
