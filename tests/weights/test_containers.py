@@ -15,12 +15,13 @@ from tests.weights.test_torchfile import dictionary, legacy_file, tensor
 from tests.weights.weight_files import random_weights, short_vgg, write_caffemodel, write_hdf5
 
 
-def equal(one, other) -> None:
-    assert list(one) == list(other)
-    for layer in one:
-        for a, b in zip(one[layer], other[layer], strict=True):
-            assert a.dtype == np.float32
-            np.testing.assert_array_equal(a, b)
+def equal(one, other) -> bool:
+    """Whether the same layers, in the same order, have the same tensors, as float32."""
+    return list(one) == list(other) and all(
+        a.dtype == np.float32 and np.array_equal(a, b)
+        for layer in one
+        for a, b in zip(one[layer], other[layer], strict=True)
+    )
 
 
 def reason(container, path, network) -> str:
@@ -35,7 +36,7 @@ def test_caffemodel(tmp_path):
     path = tmp_path / "net.caffemodel"
     classifier = {"fc6": (np.zeros((3, 4), np.float32), np.zeros(3, np.float32))}
     write_caffemodel(path, weights | classifier)
-    equal(containers.read("caffemodel", path, network), weights)
+    assert equal(containers.read("caffemodel", path, network), weights)
 
 
 def test_caffemodel_of_the_legacy_shapes(tmp_path):
@@ -44,7 +45,7 @@ def test_caffemodel_of_the_legacy_shapes(tmp_path):
     legacy = {layer: (w, b.reshape(1, 1, 1, -1)) for layer, (w, b) in weights.items()}
     path = tmp_path / "net.caffemodel"
     write_caffemodel(path, legacy)
-    equal(containers.read("caffemodel", path, network), weights)
+    assert equal(containers.read("caffemodel", path, network), weights)
 
 
 def test_hdf5(tmp_path):
@@ -52,7 +53,7 @@ def test_hdf5(tmp_path):
     weights = random_weights(network)
     path = tmp_path / "net.h5"
     write_hdf5(path, weights)
-    equal(containers.read("hdf5", path, network), weights)
+    assert equal(containers.read("hdf5", path, network), weights)
 
 
 def test_codebook(tmp_path):
@@ -73,7 +74,7 @@ def test_codebook(tmp_path):
             content[key] = tensor(kind, key, array.size, array.shape, strides)
     path = tmp_path / "net.bin"
     path.write_bytes(legacy_file(dictionary(**content), storages))
-    equal(containers.read("codebook", path, network), expected)
+    assert equal(containers.read("codebook", path, network), expected)
 
 
 def disguised(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
@@ -119,7 +120,7 @@ def test_onnx_is_read_by_its_structure(tmp_path, name):
     weights = random_weights(network)
     path = tmp_path / "net.onnx"
     path.write_bytes(disguised(networks.to_onnx(network, weights), seed=1).SerializeToString())
-    equal(containers.read("onnx", path, network), weights)
+    assert equal(containers.read("onnx", path, network), weights)
 
 
 def test_onnx_of_another_network_is_refused(tmp_path):

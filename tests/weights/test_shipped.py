@@ -11,11 +11,10 @@ from onnx import TensorProto, numpy_helper
 from styletransfer import weights
 from styletransfer.errors import WeightsError
 from styletransfer.networks import NETWORKS
-from styletransfer.weights import cache, containers, shipped, sources
-from styletransfer.weights.cache import Provenance
+from styletransfer.weights import cache, shipped, sources
 from styletransfer.weights.sources import Source
 from tests.weights.file_server import closed_port
-from tests.weights.weight_files import random_weights
+from tests.weights.weight_files import provenance_of, random_weights
 
 NETWORK = NETWORKS["caffenet"]
 
@@ -27,16 +26,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         layer: tuple(array.astype(np.float16).astype(np.float32) for array in arrays)
         for layer, arrays in random_weights(NETWORK).items()
     }
-    facts = Provenance(
-        source="distilled",
-        origin="a test",
-        identity="not BVLC's",
-        precision="float16",
-        licence="CC0",
-        file_digest="",
-        weights_digest=containers.weights_digest(half),
-        date=cache.now(),
-    )
+    facts = provenance_of(half, source="distilled", identity="not BVLC's", precision="float16")
     path = cache.write(NETWORK, half, facts, tmp_path)
     model = onnx.load(path)
     for tensor in model.graph.initializer:
@@ -69,11 +59,7 @@ def test_not_where_the_right_ones_are_here(stand_in, tmp_path, caplog) -> None:
     models = tmp_path / "models"
     (models / "caffenet").mkdir(parents=True)
     right = random_weights(NETWORK, seed=1)
-    facts = Provenance("onnx-zoo", "", "original", "exact", "", "", "", "")
-    facts = Provenance(
-        **{**facts.__dict__, "weights_digest": containers.weights_digest(right)},
-    )
-    cache.write(NETWORK, right, facts, models / "caffenet")
+    cache.write(NETWORK, right, provenance_of(right), models / "caffenet")
     with caplog.at_level(logging.WARNING, "styletransfer"):
         model = weights.load("caffenet", [models])
     loaded = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}

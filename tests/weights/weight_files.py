@@ -1,4 +1,4 @@
-"""Networks' weights in the containers they are published in, written without the package's help."""
+"""Weights in the containers they are published in, written without the readers, and provenances."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,8 @@ import numpy as np
 
 from styletransfer import networks
 from styletransfer.networks import NETWORKS, Network
+from styletransfer.weights import cache, containers
+from styletransfer.weights.cache import Provenance
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -29,6 +31,21 @@ def random_weights(network: Network, seed: int = 0) -> Weights:
         layer: tuple(rng.standard_normal(shape, np.float32) * np.float32(0.05) for shape in shapes)
         for layer, shapes in networks.weight_shapes(network).items()
     }
+
+
+def provenance_of(weights: Weights, **facts: str) -> Provenance:
+    """Return a provenance that fits weights; what is not said is made up."""
+    usual = {
+        "source": "somewhere",
+        "origin": "a test",
+        "identity": "original",
+        "precision": "exact",
+        "licence": "CC0",
+        "file_digest": "",
+        "weights_digest": containers.weights_digest(weights),
+        "date": cache.now(),
+    }
+    return Provenance(**(usual | facts))
 
 
 def _varint(value: int) -> bytes:
