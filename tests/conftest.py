@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import onnx
 import pytest
 
 from styletransfer.errors import WeightsError
+from styletransfer.objective import Objective
+from styletransfer.optimizers import Iterate
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -54,6 +57,36 @@ def golden_network(name: str) -> onnx.ModelProto:
         return weights.load(name, [folder])
     except WeightsError as error:
         pytest.skip(f"the weights of {name} cannot be fetched here: {error}")
+
+
+def relative(value: np.ndarray, expected: np.ndarray) -> float:
+    """Return the norm of the difference over the norm of what is expected."""
+    return float(np.linalg.norm(np.ravel(value) - np.ravel(expected)) / np.linalg.norm(expected))
+
+
+def course(
+    minimise: Callable[..., str],
+    objective: Objective,
+    first: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    iterations: int,
+    **options: object,
+) -> tuple[list[float], np.ndarray]:
+    """Minimise an objective; return the loss of each iteration and the last image."""
+    losses, last = [], None
+
+    def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
+        evaluation = objective.evaluate(image)
+        return evaluation.loss, evaluation.gradient
+
+    def accept(iterate: Iterate) -> None:
+        nonlocal last
+        losses.append(iterate.loss)
+        last = iterate.image
+
+    minimise(evaluate, first, lower, upper, iterations, accept, **options)
+    return losses, last
 
 
 @pytest.fixture(scope="session")

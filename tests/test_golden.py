@@ -10,7 +10,7 @@ from styletransfer.losses import Content, Gram
 from styletransfer.objective import Objective, statistics
 from styletransfer.optimizers import lbfgsb
 from styletransfer.session import Device
-from tests.conftest import golden, golden_layers, golden_network, needs_shared
+from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
 
 pytestmark = needs_shared
 
@@ -25,11 +25,6 @@ RUNS = (
 
 # A few hundred ReLUs flip between any two float32 implementations; on the VGGs that shows.
 GRADIENT_TOLERANCE = {"vgg16": 2e-3, "vgg19": 2e-3, "googlenet": 1e-4, "caffenet": 1e-4}
-
-
-def relative(value: np.ndarray, expected: np.ndarray) -> float:
-    """Return the norm of the difference over the norm of what is expected."""
-    return float(np.linalg.norm(np.ravel(value) - np.ravel(expected)) / np.linalg.norm(expected))
 
 
 @pytest.fixture(scope="module", params=product(RUNS, ("direct", "auto")), ids="-".join)
@@ -76,19 +71,8 @@ def test_loss_and_gradient_of_the_first_image(run: tuple) -> None:
 
 def test_trajectory_and_final_image(run: tuple) -> None:
     data, first, _, objective = run
-    losses, last = [], None
-
-    def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
-        evaluation = objective.evaluate(image)
-        return evaluation.loss, evaluation.gradient
-
-    def accept(iterate) -> None:
-        nonlocal last
-        losses.append(iterate.loss)
-        last = iterate.image
-
     lower, upper = data["bounds"].T.reshape(2, 1, 3, 1, 1)
-    lbfgsb(evaluate, first, lower, upper, int(data["n_iter"]), accept)
+    losses, last = course(lbfgsb, objective, first, lower, upper, int(data["n_iter"]))
     expected = data["loss_iters"]
     assert losses[4] == pytest.approx(expected[4], rel=1e-3)
     assert losses[9] == pytest.approx(expected[9], rel=1e-2)

@@ -17,7 +17,7 @@ from styletransfer.optimizers import OPTIMIZERS
 from styletransfer.pooling import with_pooling
 from styletransfer.session import Device
 from styletransfer.settings import Settings
-from tests.conftest import golden_network
+from tests.conftest import course, golden_network, relative
 
 
 def preset(**changes: object) -> Settings:
@@ -50,11 +50,6 @@ def objective(data: dict[str, np.ndarray], settings: Settings) -> Objective:
     return result
 
 
-def relative(value: np.ndarray, expected: np.ndarray) -> float:
-    """Return the norm of the difference over the norm of what is expected."""
-    return float(np.linalg.norm(value - expected) / np.linalg.norm(expected))
-
-
 def by_unit(gradient: np.ndarray) -> np.ndarray:
     """Return a gradient by the image in [0, 1], RGB, (H, W, 3)."""
     return 255 * gradient[0, ::-1].transpose(1, 2, 0)
@@ -85,23 +80,16 @@ def test_total_variation_by_itself(data):
 
 def test_twenty_steps_of_adam(data):
     settings = preset()
-    minimised = objective(data, settings)
-    losses, last = [], None
-
-    def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
-        evaluation = minimised.evaluate(image)
-        return evaluation.loss, evaluation.gradient
-
-    def accept(iterate) -> None:
-        nonlocal last
-        losses.append(iterate.loss)
-        last = iterate.image
-
     mean = MEAN.reshape(1, 3, 1, 1)
-    first = seen(data["content"])
-    minimise = OPTIMIZERS[settings.optimizer]
-    steps = len(data["losses"])
-    minimise(evaluate, first, -mean, 255 - mean, steps, accept, **settings.optimizer_options)
+    losses, last = course(
+        OPTIMIZERS[settings.optimizer],
+        objective(data, settings),
+        seen(data["content"]),
+        -mean,
+        255 - mean,
+        len(data["losses"]),
+        **settings.optimizer_options,
+    )
     np.testing.assert_allclose(losses, data["losses"], rtol=2e-3)
     difference = np.abs(255 * images.deprocess(last, MEAN) - data["image"])
     assert difference.mean() < 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from styletransfer.onnxgrad import GradientError, GraphBuilder, backward, rewrites
+from tests.conftest import relative
 from tests.onnxgrad.graphs import run
 
 RNG = np.random.default_rng(0)
@@ -15,10 +16,6 @@ def normal(*shape: int) -> np.ndarray:
 
 def always(_: rewrites.Convolution) -> bool:
     return True
-
-
-def relative(value: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.linalg.norm(value - expected) / np.linalg.norm(expected))
 
 
 def plain(x: np.ndarray, weight: np.ndarray, pads: list[int]) -> np.ndarray:
