@@ -26,7 +26,71 @@ RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
-class Content:
+class Matching:
+    """A term that compares one layer's features with those of a picture.
+
+    Attributes
+    ----------
+    layer : str
+        The layer whose output is compared.
+    picture : str
+        What it is compared with; part of the term's name.
+
+    Notes
+    -----
+    Every kind also has a ``mask``: the name of one, or None.
+    """
+
+    layer: str
+    picture: str
+
+    @property
+    def name(self) -> str:
+        """The term's name, unique within one objective."""
+        return f"{self.picture}/{self.layer}"
+
+    def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
+        """Append what is computed of an image, and return its name.
+
+        Parameters
+        ----------
+        graph : GraphBuilder
+            It gets the nodes.
+        features : str
+            The layer's output, (1, C, H, W).
+        mask : str, optional
+            What positions count, (1, 1, H, W), from 0 to 1.
+        """
+        raise NotImplementedError
+
+    def target(self, statistic: np.ndarray) -> np.ndarray:
+        """Return what `distance` takes as its target, from the picture's statistic."""
+        return statistic
+
+    def distance(
+        self,
+        graph: GraphBuilder,
+        features: str,
+        statistic: str,
+        target: str,
+        mask: str | None = None,
+    ) -> str:
+        """Append the distance to a target, (1,), and return its name.
+
+        Parameters
+        ----------
+        graph, features, mask
+            As for `statistic`.
+        statistic : str
+            What `statistic` returned.
+        target : str
+            What `target` returned, of the statistic's shape.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Content(Matching):
     """The squared difference of the features themselves.
 
     Attributes
@@ -46,23 +110,13 @@ class Content:
     Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style (2015), equation 1.
     """
 
-    layer: str
     picture: str = "content"
     reduction: Literal["sum", "mean"] = "sum"
     mask: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The term's name, unique within one objective."""
-        return f"{self.picture}/{self.layer}"
-
     def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
         """Return the tensor that is compared: the features, (1, C, H, W)."""
         return features
-
-    def target(self, statistic: np.ndarray) -> np.ndarray:
-        """Return what `distance` takes as its target, from the picture's statistic."""
-        return statistic
 
     def distance(
         self,
@@ -72,7 +126,7 @@ class Content:
         target: str,
         mask: str | None = None,
     ) -> str:
-        """Return the distance to the target, (1,)."""
+        """See `Matching`."""
         difference = graph.op("Sub", statistic, target)
         if mask is not None:
             difference = graph.op("Mul", difference, graph.op("Sqrt", mask))
@@ -81,7 +135,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Gram:
+class Gram(Matching):
     """The squared difference of Gram matrices F Fᵀ, F being the features as (C, M), M = H·W.
 
     Attributes
@@ -107,16 +161,10 @@ class Gram:
     Gatys et al.: Controlling Perceptual Factors in Neural Style Transfer (2017), for masks.
     """
 
-    layer: str
     picture: str = "style"
     normalization: Literal["caffe", "hw", "chw"] = "caffe"
     reduction: Literal["sum", "mean"] = "sum"
     mask: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The term's name, unique within one objective."""
-        return f"{self.picture}/{self.layer}"
 
     def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
         """Return the Gram matrix, (C, C), divided by what the normalisation says."""
@@ -127,10 +175,6 @@ class Gram:
         count = {"caffe": 1, "hw": positions, "chw": channels * positions}[self.normalization]
         return graph.op("Gemm", flat, flat, transB=1, alpha=1 / count)
 
-    def target(self, statistic: np.ndarray) -> np.ndarray:
-        """Return what `distance` takes as its target, from the picture's statistic."""
-        return statistic
-
     def distance(
         self,
         graph: GraphBuilder,
@@ -139,7 +183,7 @@ class Gram:
         target: str,
         mask: str | None = None,
     ) -> str:
-        """Return the distance to the target, (1,)."""
+        """See `Matching`."""
         _, channels, height, width = graph.shape(features)
         factor = 0.25 if self.reduction == "sum" else 1 / channels**2
         if self.normalization == "caffe":
@@ -149,7 +193,7 @@ class Gram:
 
 
 @dataclass(frozen=True)
-class Wasserstein:
+class Wasserstein(Matching):
     """The squared 2-Wasserstein distance of the features, taken as normally distributed.
 
     With means μ and covariances Σ of the C channels over positions,
@@ -175,14 +219,8 @@ class Wasserstein:
     Crowson: style-transfer-pytorch, where the division by C and the ridge come from.
     """
 
-    layer: str
     picture: str = "style"
     mask: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The term's name, unique within one objective."""
-        return f"{self.picture}/{self.layer}"
 
     def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
         """Return covariance and mean side by side, (C, C + 1)."""
@@ -214,7 +252,7 @@ class Wasserstein:
         target: str,
         mask: str | None = None,
     ) -> str:
-        """Return the distance to the target, (1,)."""
+        """See `Matching`."""
         channels = graph.shape(features)[1]
         dtype = graph.dtype(features)
         parts = graph.constant(np.array([channels, 1], np.int64))
@@ -260,7 +298,15 @@ class TotalVariation:
         return "total variation"
 
     def value(self, graph: GraphBuilder, image: str) -> str:
-        """Return the total variation of an image (1, 3, H, W), (1,)."""
+        """Return the total variation of an image (1, 3, H, W), (1,).
+
+        Parameters
+        ----------
+        graph : GraphBuilder
+            It gets the nodes.
+        image : str
+            The tensor.
+        """
         if self.kind == "nine-point":
             return self._nine_point(graph, image)
         _, _, height, width = graph.shape(image)
@@ -289,9 +335,6 @@ class TotalVariation:
             terms.append(_scaled_sum_of_squares(graph, difference, factor))
         return graph.op("Sum", *terms)
 
-
-Matching = Content | Gram | Wasserstein
-"""A term that compares with a picture."""
 
 Term = Matching | TotalVariation
 
