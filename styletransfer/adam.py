@@ -41,6 +41,18 @@ def enlarged(state: State, image: np.ndarray) -> State:
 
     The running means are stretched to that size; they soon forget that a pixel's gradient there
     is of another magnitude.
+
+    Parameters
+    ----------
+    state : State
+        That of the image before, (1, C, h, w).
+    image : ndarray, shape (1, C, H, W)
+        Where to go on, float32.
+
+    Returns
+    -------
+    State
+        A new one, of the image's shape.
     """
     from scipy.ndimage import zoom
 
@@ -103,5 +115,12 @@ def result(state: State, average: float) -> np.ndarray:
     """Return the running mean of the iterates, corrected for its start at zero.
 
     With ``average`` 0 that is the latest iterate.
+
+    Parameters
+    ----------
+    state : State
+        After at least one step.
+    average : float
+        As for the steps.
     """
     return state.average / np.float32(1 - average**state.iteration)

@@ -48,6 +48,21 @@ def check(
 ) -> Inputs:
     """Return the pictures of a run as `Inputs`, having checked them.
 
+    Parameters
+    ----------
+    settings : Settings
+        Its first image, and whether the styles take on the content's colours.
+    content : ndarray, shape (H, W, 3)
+        RGB, float in [0, 1] or uint8.
+    styles : ndarray or sequence of ndarray
+        As the content, each of its own size; at least one.
+    style_masks : sequence of ndarray, shape (H, W), optional
+        From 0 to 1 or uint8, of the content's proportions; as many as styles.
+    content_mask : ndarray, shape (H, W), optional
+        As the others.
+    init : ndarray, shape (H, W, 3), or None
+        A first image that is given as such, and not by the settings.
+
     Raises
     ------
     UsageError

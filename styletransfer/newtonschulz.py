@@ -66,7 +66,20 @@ def trace_of_root(graph: GraphBuilder, matrix: str) -> str:
 
 
 def trace(graph: GraphBuilder, matrix: str) -> str:
-    """Append the trace of a square matrix, (1,)."""
+    """Append the trace of a square matrix, (1,).
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+        What the nodes are appended to.
+    matrix : str
+        The tensor, (C, C).
+
+    Returns
+    -------
+    str
+        The trace, (1,).
+    """
     identity = np.eye(graph.shape(matrix)[0], dtype=graph.dtype(matrix))
     diagonal = graph.op("Mul", matrix, graph.constant(identity, "identity"))
     total = graph.op("ReduceSum", diagonal, keepdims=1)

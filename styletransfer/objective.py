@@ -176,11 +176,30 @@ def build(
 ) -> onnx.ModelProto:
     """Return the model behind an `Objective`.
 
-    Its inputs are `data`, `weights` (T,), a `target/<term>` for every term that matches a picture
-    and a `mask/<mask>/<layer>` (1, 1, H, W) for every mask at every layer; its outputs `terms`
-    (T,), before their weights, and `gradient/data`, the gradient of their weighted sum.
-    3×3 convolutions become Winograd's where ``convolution`` is ``winograd``, or where that pays if
-    it is ``auto``; the results differ by rounding only.
+    Parameters
+    ----------
+    network : onnx.ModelProto
+        A forward graph with an input `data`, each layer an output of its name.
+    shape : sequence of int
+        (1, 3, H, W) of the image.
+    terms : sequence of Content, Gram, Wasserstein or TotalVariation
+        What is summed; at least one.
+    convolution : {"auto", "direct", "winograd"}
+        How 3×3 convolutions are computed: as they are, by Winograd's algorithm, or, ``auto``, by
+        that where it pays. The results differ by rounding only.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its inputs are `data`, `weights` (T,), a `target/<term>` for every term that matches a
+        picture and a `mask/<mask>/<layer>` (1, 1, H, W) for every mask at every layer; its outputs
+        `terms` (T,), before their weights, and `gradient/data`, the gradient of their weighted
+        sum. All are float32.
+
+    Raises
+    ------
+    NetworkError
+        If the network lacks a term's layer.
     """
     graph = _network_graph(network, shape, terms)
     statistic = _Statistics(graph)

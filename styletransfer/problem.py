@@ -45,6 +45,11 @@ class ProblemMaker:
     """Makes problems on one device.
 
     It keeps the last objective, for pictures of the same size: making one takes seconds.
+
+    Parameters
+    ----------
+    device : Device
+        Where the objectives run.
     """
 
     def __init__(self, device: Device) -> None:
@@ -54,7 +59,26 @@ class ProblemMaker:
     def make(
         self, settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
     ) -> Problem:
-        """Return the problem of a stage; the one made before is then of no more use."""
+        """Return the problem of a stage; the one made before is then of no more use.
+
+        Parameters
+        ----------
+        settings : Settings
+            All parameters.
+        network : LoadedNetwork
+            Pooling and mean as the settings have them.
+        given : Inputs
+            The pictures as they are.
+        stage : Stage
+            The size to bring them to, and the ratio.
+
+        Raises
+        ------
+        UsageError
+            If a style image would be too small, or the settings fit neither pictures nor network.
+        NetworkError
+            If the network lacks a layer that is asked for.
+        """
         size = network.input_size
         mean = network.mean
         scales = [stage.scale_for(given.content.shape, size)]

@@ -119,7 +119,17 @@ class DownloadDisplay:
             self._bar.finish(dirty=True)
 
     def show(self, done: int, total: int | None, what: str) -> None:
-        """Show how many bytes of how many there are."""
+        """Show how many bytes of how many there are.
+
+        Parameters
+        ----------
+        done : int
+            Bytes so far.
+        total : int or None
+            Bytes in all, None where that is not known.
+        what : str
+            Its name; another one begins another bar.
+        """
         if not sys.stderr.isatty():
             return
         import progressbar

@@ -380,7 +380,20 @@ def make(values: Mapping[str, object], where: str = "") -> Settings:
 
 
 def check_names(names: Iterable[str], where: str = "") -> None:
-    """Raise UsageError if a name is no parameter's."""
+    """Raise UsageError if a name is no parameter's.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What stands for parameters.
+    where : str
+        Where they are from, for the message.
+
+    Raises
+    ------
+    UsageError
+        It lists the parameters that there are.
+    """
     known = describe()
     for name in names:
         if name not in known:
@@ -391,7 +404,15 @@ def check_names(names: Iterable[str], where: str = "") -> None:
 
 
 def flags(name: str, option: Option) -> tuple[str, ...]:
-    """Return a parameter's flags on the command line."""
+    """Return a parameter's flags on the command line.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's.
+    option : Option
+        What `describe` knows of it.
+    """
     return option.flags or ("--" + name.replace("_", "-"),)
 
 

@@ -87,10 +87,21 @@ def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: floa
 
     Several styles share the ratio in proportion to their weights.
 
+    Parameters
+    ----------
+    settings : Settings
+        Its layers, and the weights of the styles and of the total variation.
+    network : LoadedNetwork
+        Has layers of its own where the settings name none.
+    styles : int
+        How many style images there are.
+    ratio : float
+        The weight of the style over that of the content.
+
     Raises
     ------
     UsageError
-        If there are not as many weights as styles.
+        If there are not as many weights as styles, or all are 0.
     """
     content_layers, style_layers = layers(settings, network)
     weights = each(settings.style_weights or (1.0,), styles, "style_weights")
@@ -106,7 +117,20 @@ def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: floa
 def layers(
     settings: Settings, network: LoadedNetwork
 ) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Return the content layers and the style layers, with their weights."""
+    """Return the content layers and the style layers, with their weights.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its layers.
+    network : LoadedNetwork
+        Has layers of its own where the settings name none.
+
+    Raises
+    ------
+    UsageError
+        If neither names layers; it lists those that there are.
+    """
     content = settings.content_layers or network.content_layers
     style = settings.style_layers or network.style_layers
     for kind, chosen in (("style", style), ("content", content)):
@@ -121,7 +145,15 @@ def layers(
 def regions(
     style_masks: Sequence[np.ndarray], content_mask: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Return masks by the names that the terms have for them."""
+    """Return masks by the names that the terms have for them.
+
+    Parameters
+    ----------
+    style_masks : sequence of ndarray, shape (H, W)
+        One a style, or none.
+    content_mask : ndarray, shape (H, W), or None
+        That of the content.
+    """
     found = dict(zip(_names(len(style_masks)), style_masks, strict=True))
     return found if content_mask is None else found | {CONTENT_MASK: content_mask}
 
@@ -132,7 +164,22 @@ def _names(styles: int) -> list[str]:
 
 
 def each(values: Sequence[float], styles: int, name: str) -> tuple[float, ...]:
-    """Return a value for each style, of one for all or one for each."""
+    """Return a value for each style, of one for all or one for each.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One for all, or as many as styles.
+    styles : int
+        How many style images there are.
+    name : str
+        The parameter's, for the message.
+
+    Raises
+    ------
+    UsageError
+        If there is another number of values.
+    """
     if len(values) == 1:
         return tuple(values) * styles
     if len(values) != styles:

@@ -64,7 +64,20 @@ def read_prototxt(path: Path) -> Description:
 
 
 def check_size(path: Path, limit: int) -> None:
-    """Raise NetworkError unless path is a file of 1 to `limit` bytes."""
+    """Raise NetworkError unless path is a file of 1 to `limit` bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    limit : int
+        Bytes.
+
+    Raises
+    ------
+    NetworkError
+        If it cannot be read, is no file, is empty, or is longer.
+    """
     try:
         size = path.stat().st_size
     except OSError as error:

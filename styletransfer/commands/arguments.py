@@ -40,7 +40,15 @@ def given(options: argparse.Namespace) -> dict[str, object]:
 
 
 def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:
-    """Add what every command takes; `suppress` keeps a sub-command's defaults from winning."""
+    """Add what every command takes; `suppress` keeps a sub-command's defaults from winning.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        It gets the arguments.
+    suppress : bool
+        For the parser of a sub-command, whose defaults would else replace what stands before it.
+    """
     default: Mapping[str, object] = {"default": argparse.SUPPRESS} if suppress else {}
     add = parser.add_argument_group("everywhere").add_argument
     add(

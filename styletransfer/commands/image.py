@@ -278,7 +278,19 @@ def _sum_up(end: "Summary", job: Job) -> None:
 def default_name(
     content: Path, styles: Sequence[Path], settings: Settings, typed: Mapping[str, object]
 ) -> str:
-    """Return the original's name for a result; the ratio and the exponent as typed."""
+    """Return the original's name for a result; the ratio and the exponent as typed.
+
+    Parameters
+    ----------
+    content : Path
+        The content image.
+    styles : sequence of Path
+        The style images.
+    settings : Settings
+        All parameters.
+    typed : mapping of str to object
+        Those that flags were used for, as they were typed.
+    """
     ratio = typed.get("ratio", compact(settings.ratio))
     init = Path(settings.init).stem if is_picture(settings.init) else settings.init
     style = "+".join(path.stem for path in styles)

@@ -62,7 +62,15 @@ class Job:
 
 
 def is_batch(contents: Sequence[Path], styles: Sequence[Path], all_pairs: bool) -> bool:
-    """Whether more than one picture is asked for, a folder's counting as many."""
+    """Whether more than one picture is asked for, a folder's counting as many.
+
+    Parameters
+    ----------
+    contents, styles : sequence of Path
+        Files and folders.
+    all_pairs : bool
+        Whether each style makes a picture of its own.
+    """
     several = [*contents, *styles] if all_pairs else contents
     return (
         any(path.is_dir() for path in several)

@@ -49,7 +49,21 @@ class Extras:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a job, read."""
+    """The pictures of a job, read.
+
+    Attributes
+    ----------
+    content : ndarray, shape (H, W, 3)
+        RGB, float in [0, 1].
+    alpha : ndarray, shape (H, W), or None
+        The content's opacity in [0, 1]; None if it is opaque.
+    styles : tuple of ndarray
+        As the content, each of its own size.
+    style_masks : tuple of ndarray, shape (H, W)
+        In [0, 1]; none, or one a style.
+    content_mask : ndarray, shape (H, W), or None
+        In [0, 1].
+    """
 
     content: np.ndarray
     alpha: np.ndarray | None
@@ -60,6 +74,13 @@ class Pictures:
 
 def read(job: Job, extras: Extras) -> Pictures:
     """Read the files of a job.
+
+    Parameters
+    ----------
+    job : Job
+        Its content and its styles.
+    extras : Extras
+        Its masks.
 
     Raises
     ------
@@ -80,7 +101,27 @@ def read(job: Job, extras: Extras) -> Pictures:
 def render(
     transfer: StyleTransfer, job: Job, pictures: Pictures, settings: Settings, extras: Extras
 ) -> tuple[Summary, bool]:
-    """Make a picture and write it, and what else was asked for; return how, and if interrupted.
+    """Make a picture and write it, and what else was asked for.
+
+    Parameters
+    ----------
+    transfer : StyleTransfer
+        Has the network, and runs on the device.
+    job : Job
+        What goes in, and where the picture goes.
+    pictures : Pictures
+        What `read` returned.
+    settings : Settings
+        All parameters.
+    extras : Extras
+        What else goes in and comes out.
+
+    Returns
+    -------
+    summary : Summary
+        How the run ended.
+    interrupted : bool
+        Whether by Ctrl-C; the picture is then the best so far.
 
     Raises
     ------

@@ -130,6 +130,13 @@ def save(
 def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
     """Return the path if `save` can write such a file; lets a long run ask before it begins.
 
+    Parameters
+    ----------
+    path
+        Where to.
+    depth
+        Bits a channel.
+
     Raises
     ------
     ImageError
@@ -211,7 +218,25 @@ def scale_for(shape: tuple[int, ...], length: float, input_size: int) -> float:
 
 
 def rescale(rgb: np.ndarray, scale: float) -> np.ndarray:
-    """Resize by a factor: each side is rounded, and at least 1. See `resize`."""
+    """Resize by a factor: each side is rounded, and at least 1.
+
+    Parameters
+    ----------
+    rgb
+        Float, shape (H, W, C).
+    scale
+        The factor of both sides.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (H', W', C), the same dtype.
+
+    Raises
+    ------
+    ImageError
+        As in `resize`.
+    """
     height, width = (max(round(scale * side), 1) for side in rgb.shape[:2])
     return resize(rgb, (height, width))
 

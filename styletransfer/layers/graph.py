@@ -47,7 +47,24 @@ class Layer:
 
 
 class LayerGraph:
-    """An ONNX graph under construction, and the tensor that holds each blob at the moment."""
+    """An ONNX graph under construction, and the tensor that holds each blob at the moment.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        All that will be added, in their order: a blob's name belongs to its last value.
+    weights : mapping of str to sequence of ndarray
+        The weight blobs of each layer, by its name.
+    input_name : str
+        The blob that is the network's input; its tensor is called `INPUT`.
+    shape : sequence of int, str or None
+        That of the input.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple
+        What is known of the shape of each tensor.
+    """
 
     def __init__(
         self, layers: Sequence[Layer], weights: Weights, input_name: str, shape: Sequence[Dim]
@@ -71,7 +88,20 @@ class LayerGraph:
         return [self._tensors[blob] for blob in layer.bottoms]
 
     def bottom(self, layer: Layer, rank: int | None = None) -> tuple[str, tuple[Dim, ...]]:
-        """Return the tensor of the only bottom and its shape, which must have `rank` axes."""
+        """Return the tensor of the only bottom and its shape, which must have `rank` axes.
+
+        Parameters
+        ----------
+        layer : Layer
+            Its type is named where this fails.
+        rank : int, optional
+            How many axes the bottom must have.
+
+        Raises
+        ------
+        NetworkError
+            If the layer reads more than one blob, or one of another rank.
+        """
         tensors = self.bottoms(layer)
         if len(tensors) != 1:
             raise NetworkError(
@@ -86,7 +116,25 @@ class LayerGraph:
         return tensors[0], shape
 
     def blobs(self, layer: Layer, *shapes: tuple[int, ...]) -> list[np.ndarray]:
-        """Return the layer's weights, checked against the shapes that its settings ask for."""
+        """Return the layer's weights, checked against the shapes that its settings ask for.
+
+        Parameters
+        ----------
+        layer : Layer
+            Its name is that of its weights.
+        *shapes : tuple of int
+            One for each blob of weights; ones in front make no difference.
+
+        Returns
+        -------
+        list of ndarray
+            float32, of these shapes.
+
+        Raises
+        ------
+        NetworkError
+            If they are not as many, have other shapes, or are not finite.
+        """
         arrays = self._weights[layer.name]
         if len(arrays) != len(shapes):
             raise NetworkError(
@@ -109,7 +157,17 @@ class LayerGraph:
         return [np.asarray(array, np.float32).reshape(shape) for array, shape in pairs]
 
     def constant(self, layer: Layer, role: str, value: np.ndarray | float) -> str:
-        """Add the initializer ``<layer>/<role>``; Python numbers become float32."""
+        """Add the initializer ``<layer>/<role>``; Python numbers become float32.
+
+        Parameters
+        ----------
+        layer : Layer
+            Begins the name.
+        role : str
+            Ends it.
+        value : ndarray or float
+            An array is taken with its dtype.
+        """
         name = f"{layer.name}/{role}"
         array = value if isinstance(value, np.ndarray) else np.array(value, np.float32)
         self._claim(name, array.shape)
@@ -117,7 +175,21 @@ class LayerGraph:
         return name
 
     def step(self, layer: Layer, role: str, op: str, inputs: Sequence[str], **attributes) -> str:
-        """Append a node that makes an intermediate tensor ``<layer>/<role>``."""
+        """Append a node that makes an intermediate tensor ``<layer>/<role>``.
+
+        Parameters
+        ----------
+        layer : Layer
+            Begins the name.
+        role : str
+            Ends it.
+        op : str
+            The ONNX operator.
+        inputs : sequence of str
+            Names of tensors.
+        **attributes
+            Those of the operator.
+        """
         name = f"{layer.name}/{role}"
         self._claim(name, ())
         self._nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
@@ -126,7 +198,26 @@ class LayerGraph:
     def top(
         self, layer: Layer, op: str, inputs: Sequence[str], *shapes: Sequence[Dim], **attributes
     ) -> None:
-        """Append the node, named as the layer, that writes its tops; one shape for each."""
+        """Append the node, named as the layer, that writes its tops; one shape for each.
+
+        Parameters
+        ----------
+        layer : Layer
+            Writes its tops.
+        op : str
+            The ONNX operator.
+        inputs : sequence of str
+            Names of tensors.
+        *shapes : sequence of int, str or None
+            One for each top.
+        **attributes
+            Those of the operator.
+
+        Raises
+        ------
+        NetworkError
+            If the layer has another number of tops, one is written already, or one is too large.
+        """
         if len(layer.tops) != len(shapes):
             raise NetworkError(
                 f"layer {layer.name!r} ({layer.type}) writes {len(layer.tops)} blobs; "

@@ -77,7 +77,22 @@ class GraphBuilder:
             self._take_over(model, input_shapes or {})
 
     def input(self, name: str, shape: Sequence[int], dtype: type | np.dtype = np.float32) -> str:
-        """Declare an input of the graph and return its name."""
+        """Declare an input of the graph and return its name.
+
+        Parameters
+        ----------
+        name : str
+            Of no other tensor.
+        shape : sequence of int
+            Static.
+        dtype : dtype
+            Its element type.
+
+        Raises
+        ------
+        GradientError
+            If there is a tensor of that name.
+        """
         self._declare(name, shape, dtype)
         self.inputs.append(name)
         return name
@@ -128,7 +143,20 @@ class GraphBuilder:
         return output
 
     def ops(self, op_type: str, *inputs: str, outputs: int, **attributes) -> tuple[str, ...]:
-        """Append a node with several outputs and return their names; otherwise as `op`."""
+        """Append a node with several outputs and return their names; otherwise as `op`.
+
+        Parameters
+        ----------
+        op_type, *inputs, **attributes
+            As for `op`.
+        outputs : int
+            How many outputs there are; their names are chosen.
+
+        Raises
+        ------
+        GradientError
+            As `op`.
+        """
         names = tuple(self._unique(f"{op_type}/{i}") for i in range(outputs))
         self._append(helper.make_node(op_type, inputs, names, name=names[0], **attributes))
         return names

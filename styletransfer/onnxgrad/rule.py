@@ -41,29 +41,75 @@ class Site:
         return self.node.output[0]
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """Return the node's attribute, `default` where it is not set."""
+        """Return the node's attribute, `default` where it is not set.
+
+        Parameters
+        ----------
+        name : str
+            The attribute's.
+        default : object
+            What stands for one that is not set.
+        """
         return attributes(self.node).get(name, default)
 
     def op(self, op_type: str, *inputs: str, **attributes) -> str:
-        """Append a node to the gradient, of an operator in EMITTED; see `GraphBuilder.op`."""
+        """Append a node to the gradient, of an operator in EMITTED; see `GraphBuilder.op`.
+
+        Parameters
+        ----------
+        op_type : str
+            An operator in EMITTED.
+        *inputs, **attributes
+            As for `GraphBuilder.op`.
+        """
         _check_emitted(op_type)
         return self.builder.op(op_type, *inputs, **attributes)
 
     def ops(self, op_type: str, *inputs: str, outputs: int, **attributes) -> tuple[str, ...]:
-        """Append a node of several outputs, of an operator in EMITTED; see `GraphBuilder.ops`."""
+        """Append a node of several outputs, of an operator in EMITTED; see `GraphBuilder.ops`.
+
+        Parameters
+        ----------
+        op_type : str
+            An operator in EMITTED.
+        *inputs, outputs, **attributes
+            As for `GraphBuilder.ops`.
+        """
         _check_emitted(op_type)
         return self.builder.ops(op_type, *inputs, outputs=outputs, **attributes)
 
     def constant(self, array: np.ndarray, hint: str = "constant") -> str:
-        """Add a constant to the gradient; see `GraphBuilder.constant`."""
+        """Add a constant to the gradient; see `GraphBuilder.constant`.
+
+        Parameters
+        ----------
+        array, hint
+            As for `GraphBuilder.constant`.
+        """
         return self.builder.constant(array, hint)
 
     def integers(self, values: Sequence[int], hint: str = "integers") -> str:
-        """Add an int64 vector: a shape, axes, pads."""
+        """Add an int64 vector: a shape, axes, pads.
+
+        Parameters
+        ----------
+        values : sequence of int
+            Its elements.
+        hint : str
+            What it is, for the reader of the graph.
+        """
         return self.constant(np.asarray(values, np.int64), hint)
 
     def number(self, value: float, hint: str = "number") -> str:
-        """Add a scalar of the node's own dtype."""
+        """Add a scalar of the node's own dtype.
+
+        Parameters
+        ----------
+        value : float
+            The number.
+        hint : str
+            What it is, for the reader of the graph.
+        """
         return self.constant(np.asarray(value, self.builder.dtype(self.output)), hint)
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -122,14 +168,35 @@ def rule(*op_types: str) -> Callable[[Rule], Rule]:
 
 
 def only_data(site: Site, cotangent: str) -> Cotangents:
-    """Give the first input a cotangent; the others are parameters of the operator."""
+    """Give the first input a cotangent; the others are parameters of the operator.
+
+    Parameters
+    ----------
+    site : Site
+        The node.
+    cotangent : str
+        That of its first input.
+
+    Raises
+    ------
+    GradientError
+        If that of another input is needed.
+    """
     if any(site.needed[1:]):
         raise site.refuse("only the gradient for its first input is supported")
     return [cotangent] + [None] * (len(site.inputs) - 1)
 
 
 def broadcast(site: Site, *makers: Callable[[], str] | None) -> Cotangents:
-    """Make the cotangents that are needed, each summed to the shape of its input."""
+    """Make the cotangents that are needed, each summed to the shape of its input.
+
+    Parameters
+    ----------
+    site : Site
+        The node.
+    *makers : callable or None
+        For each input what makes its cotangent, of the broadcast shape; None where it has none.
+    """
     return [
         unbroadcast(site, make(), name) if needed and make else None
         for name, needed, make in zip(site.inputs, site.needed, makers, strict=True)
@@ -137,7 +204,17 @@ def broadcast(site: Site, *makers: Callable[[], str] | None) -> Cotangents:
 
 
 def unbroadcast(site: Site, cotangent: str, name: str) -> str:
-    """Sum a cotangent over the axes along which the tensor `name` was broadcast."""
+    """Sum a cotangent over the axes along which the tensor `name` was broadcast.
+
+    Parameters
+    ----------
+    site : Site
+        The node.
+    cotangent : str
+        Of the broadcast shape.
+    name : str
+        The tensor, whose shape the result has.
+    """
     shape, wanted = site.shape(cotangent), site.shape(name)
     if shape == wanted:
         return cotangent
@@ -149,14 +226,34 @@ def unbroadcast(site: Site, cotangent: str, name: str) -> str:
 
 
 def reshape(site: Site, name: str, shape: Sequence[int]) -> str:
-    """Give a tensor another shape; nothing is emitted where it has that shape."""
+    """Give a tensor another shape; nothing is emitted where it has that shape.
+
+    Parameters
+    ----------
+    site : Site
+        The node.
+    name : str
+        The tensor.
+    shape : sequence of int
+        Of as many elements.
+    """
     if site.shape(name) == tuple(shape):
         return name
     return site.op("Reshape", name, site.integers(shape, "shape"))
 
 
 def transpose(site: Site, name: str, order: Sequence[int]) -> str:
-    """Transpose a tensor; one that is itself a transpose is undone instead of done again."""
+    """Transpose a tensor; one that is itself a transpose is undone instead of done again.
+
+    Parameters
+    ----------
+    site : Site
+        The node.
+    name : str
+        The tensor.
+    order : sequence of int
+        The axis of the tensor that each axis of the result is.
+    """
     producer = site.builder.producer(name)
     if producer is not None and producer.op_type == "Transpose":
         first = attributes(producer).get("perm", range(len(order))[::-1])
@@ -172,6 +269,10 @@ def fit(
 
     Parameters
     ----------
+    site : Site
+        The node.
+    name : str
+        The tensor.
     axes, starts : sequence of int
         Where the box begins on each of these axes, negative before the tensor; elsewhere at 0.
     shape : sequence of int

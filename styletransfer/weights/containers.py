@@ -54,7 +54,25 @@ def read(container: str, path: Path, network: networks.Network) -> Weights:
 
 
 def fit(tensors: Mapping[str, Sequence[np.ndarray]], network: networks.Network) -> Weights:
-    """Return the network's layers out of tensors, each checked against the shape it must have."""
+    """Return the network's layers out of tensors, each checked against the shape it must have.
+
+    Parameters
+    ----------
+    tensors : mapping of str to sequence of ndarray
+        Weight and bias of layers, by their names; others are left out.
+    network : Network
+        The network that they are to be of.
+
+    Returns
+    -------
+    dict of str to (ndarray, ndarray)
+        As `read`.
+
+    Raises
+    ------
+    WeightsError
+        If they are of another network.
+    """
     shapes = networks.weight_shapes(network)
     present = [layer for layer in shapes if layer in tensors]
     if present != list(shapes)[: len(present)] or not present:

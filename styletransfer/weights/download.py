@@ -39,13 +39,34 @@ class WrongFileError(WeightsError):
 
 
 def digest(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file, algorithm being a name that hashlib knows."""
+    """Return the hexadecimal digest of a file, algorithm being a name that hashlib knows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    algorithm : str
+        A name that hashlib knows.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def check(path: Path, expected: str) -> None:
-    """Raise WrongFileError unless the file has the digest expected, given as ``algorithm:hex``."""
+    """Raise WrongFileError unless the file has the digest expected, given as ``algorithm:hex``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected : str
+        ``algorithm:hex``.
+
+    Raises
+    ------
+    WrongFileError
+        If it has another one.
+    """
     algorithm, _, wanted = expected.partition(":")
     found = digest(path, algorithm)
     if found != wanted:
@@ -55,7 +76,15 @@ def check(path: Path, expected: str) -> None:
 
 
 def matches(path: Path, expected: str) -> bool:
-    """Tell whether a file has the digest expected, given as ``algorithm:hex``."""
+    """Tell whether a file has the digest expected, given as ``algorithm:hex``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected : str
+        ``algorithm:hex``.
+    """
     algorithm, _, wanted = expected.partition(":")
     return digest(path, algorithm) == wanted
 

@@ -225,6 +225,17 @@ def obtain(
     Otherwise the file is fetched, into the folder `into` or a temporary one, and removed in the
     end.
 
+    Parameters
+    ----------
+    source : Source
+        Whose file is wanted.
+    folders : sequence of Path
+        Looked through for one placed by hand.
+    into : Path
+        Where a file that is fetched from an address goes meanwhile.
+    progress : callable
+        See `ByteProgress`.
+
     Raises
     ------
     WeightsError
