@@ -174,6 +174,8 @@ class StyleTransfer:
     def get_generated(self) -> np.ndarray:
         """Return the result, or the best image so far of a run that was interrupted.
 
+        Where no step was better than the first image, that is the result; the log warns of it.
+
         Returns
         -------
         ndarray, shape (H, W, 3)
