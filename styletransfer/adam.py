@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from styletransfer.stretching import stretched
+
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -54,13 +56,7 @@ def enlarged(state: State, image: np.ndarray) -> State:
     State
         A new one, of the image's shape.
     """
-    from scipy.ndimage import zoom
-
-    factors = [new / old for new, old in zip(image.shape, state.image.shape, strict=True)]
-    means = (
-        zoom(mean, factors, order=1, mode="nearest", grid_mode=True)
-        for mean in (state.first, state.second, state.average)
-    )
+    means = (stretched(mean, image.shape) for mean in (state.first, state.second, state.average))
     return State(image.copy(), *means, state.iteration)
 
 

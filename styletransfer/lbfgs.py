@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from styletransfer.stretching import stretched
+
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 Point = tuple[np.ndarray, float, np.ndarray]
@@ -53,6 +55,8 @@ class State:
         Their inner products, float64.
     order : list of int
         The rows that hold a pair, oldest first.
+    shape : tuple of int
+        That of the image before it was made flat.
     iteration : int
         Iterations done.
     """
@@ -63,10 +67,11 @@ class State:
     vectors: np.ndarray
     products: np.ndarray
     order: list[int]
+    shape: tuple[int, ...]
     iteration: int = 0
 
 
-def start(function: Function, image: np.ndarray, history: int) -> State:
+def start(function: Function, image: np.ndarray, history: int, shape: tuple[int, ...]) -> State:
     """Return the state at the first image, which lies inside the bounds.
 
     Parameters
@@ -77,10 +82,37 @@ def start(function: Function, image: np.ndarray, history: int) -> State:
         Where to start, float32.
     history : int
         How many pairs of steps and gradient differences to keep.
+    shape : tuple of int
+        What the image is when it is not flat.
     """
     loss, gradient = function(image)
     vectors = np.zeros((2 * history, image.size), np.float32)
-    return State(image, gradient, loss, vectors, np.zeros((2 * history,) * 2), [])
+    return State(image, gradient, loss, vectors, np.zeros((2 * history,) * 2), [], shape)
+
+
+def carry(state: State, before: State) -> None:
+    """Give the state at a first image the curvature that was found at another size.
+
+    Steps and gradient differences are stretched. Twice the pixels share a loss of the same size by
+    halves of the gradient, and one that grows with the pixels by none: the losses tell which it is.
+
+    Parameters
+    ----------
+    state : State
+        At the first image, with no pairs yet; changed in place.
+    before : State
+        At the image of the other size, with the same length of history.
+    """
+    if not before.loss > 0:
+        return
+    m = len(state.vectors) // 2
+    factor = state.loss / before.loss * before.image.size / state.image.size
+    for row in before.order:
+        for i, by in ((row, 1.0), (m + row, factor)):
+            vector = stretched(before.vectors[i].reshape(before.shape), state.shape)
+            state.vectors[i] = np.float32(by) * vector.ravel()
+    state.products[:] = state.vectors @ state.vectors.T
+    state.order[:] = before.order
 
 
 def step(

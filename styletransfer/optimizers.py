@@ -126,6 +126,7 @@ def lbfgs(
     *,
     history: int = 8,
     tolerance: float = TOLERANCE,
+    state: lbfgs_method.State | None = None,
 ) -> str:
     """Minimise with a projected L-BFGS in float32, see `styletransfer.lbfgs`.
 
@@ -135,6 +136,8 @@ def lbfgs(
         See the top of this module.
     history, tolerance
         As for `lbfgsb`.
+    state : lbfgs.State, optional
+        Begin with the curvature found there, at another size; see `lbfgs.carry`.
     """
     shape = image.shape
 
@@ -145,7 +148,10 @@ def lbfgs(
     low, high = (
         np.ascontiguousarray(np.broadcast_to(b, shape).ravel(), np.float32) for b in (lower, upper)
     )
-    state = lbfgs_method.start(evaluate, np.clip(image.ravel(), low, high), history)
+    begun = lbfgs_method.start(evaluate, np.clip(image.ravel(), low, high), history, shape)
+    if state is not None:
+        lbfgs_method.carry(begun, state)
+    state = begun
     while state.iteration < iterations:
         before = state.iteration
         reason = lbfgs_method.step(evaluate, state, low, high, tolerance)

@@ -10,8 +10,12 @@ from styletransfer.settings import Settings
 SMALLEST = 64
 """The least short side of a coarse scale: below it the deep layers are left with few positions."""
 
-AUTOMATIC = 128
-"""The least short side of a coarse scale that ``scales="auto"`` chooses."""
+AUTOMATIC = 224
+"""The least short side of a coarse scale that ``scales="auto"`` chooses.
+
+Scales below it take time, graphs of their own above all, and the loss at the full size is no lower
+for them; see docs/optimisers.md.
+"""
 
 
 @dataclass(frozen=True)

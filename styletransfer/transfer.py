@@ -208,8 +208,7 @@ class StyleTransfer:
                 else:
                     first = _enlarged(run.latest, problem.content.shape, network.mean)
                 carried = {}
-                if settings.optimizer == "adam":
-                    # Curvature does not carry over to another size, running means do.
+                if settings.optimizer != "lbfgsb":  # SciPy hands out no state, and takes none
                     carried["state"] = run.state
                 run.begin(problem.objective, first)
                 reason = minimise(

@@ -27,11 +27,12 @@ def test_scales_are_a_factor_of_root_two_apart_and_share_the_iterations():
     assert sides == pytest.approx([256, 362.04, 512], abs=0.01)
 
 
-def test_automatic_scales_go_down_to_128_pixels():
+def test_automatic_scales_go_down_to_224_pixels():
+    assert len(plan(Settings(scales="auto", length=384), SHAPE, 224)) == 1
     stages = plan(Settings(scales="auto", length=1024), SHAPE, 224)
     short = [stage.scale_for(SHAPE, 224) * 400 for stage in stages]
     assert short[-1] == pytest.approx(1024 * 400 / 600)
-    assert 128 <= short[0] < 128 * 2**0.5
+    assert 224 <= short[0] < 224 * 2**0.5
 
 
 def test_no_room_for_so_many():
