@@ -107,7 +107,7 @@ def _vgg(name: str, depths: Sequence[int]) -> Network:
 
 
 # Channels of a module's 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5 and pool projection.
-_INCEPTIONS = {
+INCEPTIONS = {
     "inception_3a": (64, 96, 128, 16, 32, 32),
     "inception_3b": (128, 128, 192, 32, 96, 64),
     "inception_4a": (192, 96, 208, 16, 48, 64),
@@ -146,7 +146,7 @@ def _googlenet() -> Network:
         _pool("pool2/3x3_s2", "conv2/3x3", 3, 2),
     ]
     blob = "pool2/3x3_s2"
-    for module, channels in _INCEPTIONS.items():
+    for module, channels in INCEPTIONS.items():
         table += _inception(module, blob, channels)
         blob = f"{module}/output"
         if module in ("inception_3b", "inception_4e"):

@@ -7,17 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection, as in BVLC's GoogLeNet.
-INCEPTION = {
-    "inception_3a": (64, 96, 128, 16, 32, 32),
-    "inception_3b": (128, 128, 192, 32, 96, 64),
-    "inception_4a": (192, 96, 208, 16, 48, 64),
-    "inception_4b": (160, 112, 224, 24, 64, 64),
-    "inception_4c": (128, 128, 256, 24, 64, 64),
-    "inception_4d": (112, 144, 288, 32, 64, 64),
-    "inception_4e": (256, 160, 320, 32, 128, 128),
-    "inception_5a": (256, 160, 320, 32, 128, 128),
-}
+from styletransfer import networks
+
+from . import filters
+
+# inception_5b is behind all that is matched.
+INCEPTION = {name: widths for name, widths in networks.INCEPTIONS.items() if name != "inception_5b"}
 VGG19 = {
     f"conv{block}_{index}": (channels, index == 1 and block > 1)
     for block, channels, depth in ((1, 64, 2), (2, 128, 2), (3, 256, 4), (4, 512, 4), (5, 512, 4))
@@ -137,30 +132,30 @@ class Unit(nn.Module):
 
 
 class Stem(nn.Module):
-    """The first layer, whose 7x7 kernels are 5x5 ones smoothed so that they do not see grids.
+    """The first layer: fixed kernels, each standardised on photographs, and ReLU.
 
-    Free kernels learn to answer to patterns of two pixels, as VGG-19's first layer does. Behind a
-    stride of two these look like something flat, and style transfer paints them all over.
+    Equal variances make every band of frequencies count alike in the Gram matrix, though the fine
+    ones are faint in photographs.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(64, 3, 5, 5) * (2 / 75) ** 0.5)
-        self.norm = nn.BatchNorm2d(64, momentum=0.02)
+        self.register_buffer("kernels", torch.from_numpy(filters.bank()))
+        self.register_buffer("mean", torch.zeros(64))
+        self.register_buffer("deviation", torch.ones(64))
 
-    def kernel(self) -> Tensor:
-        binomial = torch.tensor([1.0, 2.0, 1.0], device=self.weight.device) / 4
-        binomial = (binomial[:, None] * binomial).view(1, 1, 3, 3)
-        smooth = functional.conv2d(self.weight.reshape(-1, 1, 5, 5), binomial, padding=2)
-        return smooth.reshape(64, 3, 7, 7)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.norm(functional.conv2d(x, self.kernel(), None, 2, 3)))
+    @torch.no_grad()
+    def measure(self, data: Tensor) -> None:
+        """Find each kernel's mean and deviation over photographs, (N, 3, H, W)."""
+        self.deviation, self.mean = torch.std_mean(
+            functional.conv2d(data, self.kernels, None, 2), (0, 2, 3)
+        )
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        weight = self.kernel() * scale[:, None, None, None]
-        return weight.detach(), (self.norm.bias - self.norm.running_mean * scale).detach()
+        return self.kernels / self.deviation.view(-1, 1, 1, 1), -self.mean / self.deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(functional.conv2d(x, *self.folded(), 2, 3))
 
 
 class Inception(nn.Module):
@@ -216,7 +211,7 @@ class Student(nn.Module):
 
     def forward(self, x: Tensor, shallow: bool = False) -> dict[str, Tensor]:
         """Return the layers that something is to be matched in; `shallow`: up to inception_3a."""
-        features = {"conv1/7x7_s2": (x := self.conv1(x / 64))}
+        features = {"conv1/7x7_s2": (x := self.conv1(x))}
         features["conv2/3x3"] = x = self.conv2(self.reduce(_halve(x)))
         for name, module in self.inception.items():
             if name == "inception_3b" and shallow:
@@ -228,8 +223,7 @@ class Student(nn.Module):
 
     def folded(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return weight and bias of every convolution by Caffe name, normalisation folded in."""
-        weight, bias = self.conv1.folded()
-        layers = {"conv1/7x7_s2": (weight / 64, bias)}
+        layers = {"conv1/7x7_s2": self.conv1.folded()}
         layers["conv2/3x3_reduce"] = self.reduce.folded()
         layers["conv2/3x3"] = self.conv2.folded()
         for name, module in self.inception.items():

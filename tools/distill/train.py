@@ -18,6 +18,7 @@ from .data import Pictures
 from .model import PAIRS, SHALLOW, SHIFT, SIDE, STYLE_LAYERS, VGG19, Heads, Student, Teacher
 
 MEAN = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(1, 3, 1, 1)  # BGR
+KERNEL_LAYERS = STYLE_LAYERS[1:]  # the first is not learned
 KERNEL_CELLS = 512  # cells that are compared with one another, a step and style layer
 
 
@@ -27,10 +28,12 @@ class Settings:
 
     minutes: float = 110
     batch: int = 16
-    reuse: float = 3  # how often a taught crop is used before it is replaced
+    reuse: float = 5  # how often a taught crop is used before it is replaced
     capacity: int = 2000  # crops in the store
     learning_rate: float = 1.5e-3
-    weight_decay: float = 2e-2
+    weight_decay: float = 0.3  # of the student's kernels
+    noise: float = 25.0  # grey levels: the most white noise the student's input gets
+    attack: float = 3.0  # grey levels: the largest adversarial perturbation, root mean square
     warm_up: int = 200  # steps
     average: float = 0.995  # decay of the moving average of the weights
     kernel_weight: float = 1.0
@@ -165,7 +168,7 @@ def kernel_losses(
     plus the same of the centred matrices (centred kernel alignment).
     """
     losses = []
-    for layer in STYLE_LAYERS:
+    for layer in KERNEL_LAYERS:
         if layer not in features:
             continue
         numbers = [number for number, pair in enumerate(PAIRS) if pair.student == layer]
@@ -180,6 +183,11 @@ def kernel_losses(
         kernel = own @ own.T
         losses.append(2 - _cosine(kernel, taught) - _cosine(_centred(kernel), _centred(taught)))
     return losses
+
+
+def _strengths(data: Tensor) -> Tensor:
+    """Return a number in 0..1 for each crop, to multiply the crops with."""
+    return torch.rand(len(data), 1, 1, 1, device=data.device)
 
 
 def _cells(features: Tensor) -> Tensor:
@@ -200,7 +208,7 @@ def explained(
     """Return the share of the teacher's variance that each head explains, and the kernel losses."""
     error = torch.zeros(len(PAIRS))
     total = torch.zeros(len(PAIRS))
-    kernels = torch.zeros(len(STYLE_LAYERS))
+    kernels = torch.zeros(len(KERNEL_LAYERS))
     student.eval()
     batches = np.array_split(np.arange(lesson.filled), max(1, lesson.filled // 16))
     scales = [(mean.to(device), deviation.to(device)) for mean, deviation in lesson.scales]
@@ -222,7 +230,7 @@ def explained(
     }
     return figures | {
         f"kernel {layer}": round(float(v), 4)
-        for layer, v in zip(STYLE_LAYERS, kernels, strict=True)
+        for layer, v in zip(KERNEL_LAYERS, kernels, strict=True)
     }
 
 
@@ -232,16 +240,26 @@ class Trainer:
     def __init__(self, teacher: Teacher, folder: Path, settings: Settings, device: str) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.folder, self.device = settings, folder, device
-        self.student = Student().to(device, memory_format=torch.channels_last)
+        self.student = Student()
+        plain = Pictures(folder, False, settings.seed, stylised=False)
+        crops = np.stack([plain.crop(SIDE, plain=True) for _ in range(256)])
+        self.student.conv1.measure(network_input(torch.from_numpy(crops)))
+        self.student.to(device, memory_format=torch.channels_last)
         self.heads = Heads(self.student.cpu()).to(device, memory_format=torch.channels_last)
         self.student.to(device)
         self.average = Student().to(device)
         self.average_heads = Heads(self.average.cpu()).to(device)
         self.average.to(device).load_state_dict(self.student.state_dict())
         self.average_heads.load_state_dict(self.heads.state_dict())
-        parameters = [*self.student.parameters(), *self.heads.parameters()]
+        kernels = [tensor for tensor in self.student.parameters() if tensor.ndim > 1]
+        others = [tensor for tensor in self.student.parameters() if tensor.ndim == 1]
         self.optimizer = torch.optim.AdamW(
-            parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            [
+                {"params": kernels, "weight_decay": settings.weight_decay},
+                {"params": [*others, *self.heads.parameters()], "weight_decay": 0.0},
+            ],
+            settings.learning_rate,
+            fused=True,
         )
         self.step, self.taught, self.owed, self.started = 0, 0, 0.0, time.time()
         scales, stored, deep_places = self._resume()
@@ -296,27 +314,36 @@ class Trainer:
             self.lesson.add(16, deep=self.choice.random() < settings.deep_share)
             self.taught += 16
             self.owed = max(0.0, self.owed - 16)
-        deep = self.step % settings.deep_every == 0
+        deep = self.step // 2 % settings.deep_every == 0
         usable = np.flatnonzero(self.lesson.deep) if deep else self.lesson.filled
         places = self.choice.choice(usable, settings.batch)
         data, maps = self.lesson.take(places, deep, self.device)
         scales = [(mean.to(self.device), dev.to(self.device)) for mean, dev in self.lesson.scales]
-        with torch.autocast(self.device, torch.bfloat16):
-            features = self.student(data, shallow=not deep)
-            errors = head_losses(self.heads, features, maps, scales)
-        kernels = kernel_losses(features, maps, scales)
-        loss = sum(errors) + settings.kernel_weight * sum(kernels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 5.0)
-        self.optimizer.step()
-        self.step += 1
-        self._update_average()
-        return {
-            "error": float(sum(errors).detach()) / len(errors),
-            "kernel": float(sum(kernels).detach()) / len(kernels),
-            "rate": rate,
-        }
+        data = data + _strengths(data) * settings.noise * torch.randn_like(data)
+        figures = {"rate": rate}
+        for name in ("", "attacked "):
+            data.requires_grad_(True)
+            with torch.autocast(self.device, torch.bfloat16):
+                features = self.student(data, shallow=not deep)
+                # The first layer does not learn; what its heads miss must not steer the attack.
+                features[STYLE_LAYERS[0]] = features[STYLE_LAYERS[0]].detach()
+                errors = head_losses(self.heads, features, maps, scales)
+            kernels = kernel_losses(features, maps, scales)
+            loss = sum(errors) + settings.kernel_weight * sum(kernels)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            slope = data.grad / data.grad.square().mean((1, 2, 3), True).sqrt().clamp_min(1e-20)
+            data = data.detach() + _strengths(data) * settings.attack * slope
+            nn.utils.clip_grad_norm_(self._parameters(), 5.0)
+            self.optimizer.step()
+            self.step += 1
+            self._update_average()
+            figures[f"{name}error"] = float(sum(errors).detach()) / len(errors)
+            figures[f"{name}kernel"] = float(sum(kernels).detach()) / len(kernels)
+        return figures
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.student.parameters(), *self.heads.parameters()]
 
     @torch.no_grad()
     def _update_average(self) -> None:
