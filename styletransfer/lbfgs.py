@@ -93,8 +93,8 @@ def start(function: Function, image: np.ndarray, history: int, shape: tuple[int,
 def carry(state: State, before: State) -> None:
     """Give the state at a first image the curvature that was found at another size.
 
-    Steps and gradient differences are stretched. Twice the pixels share a loss of the same size by
-    halves of the gradient, and one that grows with the pixels by none: the losses tell which it is.
+    Steps and gradient differences are stretched. The latter would be smaller at a larger size if
+    losses were means over pixels, and are not if they are sums; the first search makes up for that.
 
     Parameters
     ----------
@@ -103,14 +103,11 @@ def carry(state: State, before: State) -> None:
     before : State
         At the image of the other size, with the same length of history.
     """
-    if not before.loss > 0:
-        return
     m = len(state.vectors) // 2
-    factor = state.loss / before.loss * before.image.size / state.image.size
     for row in before.order:
-        for i, by in ((row, 1.0), (m + row, factor)):
+        for i in (row, m + row):
             vector = stretched(before.vectors[i].reshape(before.shape), state.shape)
-            state.vectors[i] = np.float32(by) * vector.ravel()
+            state.vectors[i] = vector.ravel()
     state.products[:] = state.vectors @ state.vectors.T
     state.order[:] = before.order
 
