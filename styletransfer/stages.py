@@ -40,7 +40,20 @@ class Stage:
     n_iter: int
 
     def scale_for(self, shape: Sequence[int], input_size: int) -> float:
-        """Return the scale of a picture of a shape (H, W, ...)."""
+        """Return the factor from a picture's size to that of this stage.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            (H, W, ...) of the picture as it is.
+        input_size : int
+            Side of the network's nominal input, the least short side before `shrink`.
+
+        Returns
+        -------
+        float
+            What both sides are to be multiplied by.
+        """
         return self.shrink * images.scale_for(tuple(shape), self.length, input_size)
 
 
