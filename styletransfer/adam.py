@@ -1,13 +1,10 @@
 """Adam over a box, in float32, with the running average of its iterates."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from styletransfer.stretching import stretched
-
-Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass

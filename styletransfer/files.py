@@ -22,7 +22,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         If the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Not longer than the path's name may be.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as stream:
             yield stream

@@ -40,7 +40,6 @@ def statistics(
     image: np.ndarray,
     terms: Sequence[Matching],
     device: Device,
-    regions: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute what terms match: features of a content image, Gram matrices of a style image.
 
@@ -51,27 +50,21 @@ def statistics(
     image : ndarray, shape (1, 3, H, W)
         Preprocessed, see `images.preprocess`.
     terms : sequence of Content, Gram or Wasserstein
-        The terms whose targets are wanted.
+        The terms whose targets are wanted; of their masks, which are of the result, none applies.
     device : Device
         Where to compute.
-    regions : mapping of str to ndarray, optional
-        Masks of *this* image, (H, W) in [0, 1], by the name that terms have for theirs: only that
-        part of it is to be matched. All of it is, for the terms whose mask is not among them.
 
     Returns
     -------
     dict of str to ndarray
         The target of each term, by the term's name, float32.
     """
-    regions = regions or {}
     graph = _network_graph(network, image.shape, terms)
-    matched = [term if term.mask in regions else replace(term, mask=None) for term in terms]
     statistic = _Statistics(graph)
-    names = [statistic.of(term) for term in matched]
+    names = [statistic.of(replace(term, mask=None)) for term in terms]
     model = graph.model(list(dict.fromkeys(names)))
-    inputs = {IMAGE: image} | _resized(regions, matched, _sizes(model))
     # The session lives only here: its memory is free again before the objective's is made.
-    values = Session(model.SerializeToString(), device).run(inputs)
+    values = Session(model.SerializeToString(), device).run({IMAGE: image})
     return {term.name: term.target(values[name]) for term, name in zip(terms, names, strict=True)}
 
 

@@ -57,6 +57,8 @@ class Run:
         improved, the image that it began with.
     state : object
         That of the minimiser after it, see `optimizers.Iterate`.
+    iteration : int
+        How many are done.
     out_of_time : bool
         Whether the limit is reached.
     """
@@ -80,13 +82,13 @@ class Run:
         self._checked = False
         self._first_loss = self._loss = float("nan")
         self._terms: dict[str, float] = {}
-        self._before = self._iteration = self._evaluations = 0
+        self.iteration = self._before = self._evaluations = 0
         self._started = time.monotonic()
 
     @property
     def improved(self) -> bool:
         """Whether the minimiser has accepted any image."""
-        return self._iteration > 0
+        return self.iteration > 0
 
     def begin(self, objective: Objective, first: np.ndarray) -> None:
         """Go over to another objective; the count of iterations goes on.
@@ -101,11 +103,11 @@ class Run:
         self._objective = objective
         self._first = first
         self._checked = False
-        self._before = self._iteration
+        self._before = self.iteration
 
     def end(self) -> None:
         """Let go of the objective, whose minimiser has ended by itself."""
-        if self._iteration == self._before:
+        if self.iteration == self._before:
             self.latest = self._first
         self._objective = self._first = None
 
@@ -143,10 +145,10 @@ class Run:
         """Take note of an image that the minimiser has accepted; return why to stop, if so."""
         latest = self.latest = iterate.image.copy()
         self.state = iterate.state
-        self._iteration = self._before + iterate.iteration
+        self.iteration = self._before + iterate.iteration
         self._loss = iterate.loss
         step = Progress(
-            self._iteration,
+            self.iteration,
             self._iterations,
             self._evaluations,
             iterate.loss,
@@ -166,10 +168,10 @@ class Run:
     def summary(self, reason: str) -> Summary:
         """Return how the run ended."""
         seconds = time.monotonic() - self._started
-        if self._iteration == self._iterations:
+        if self.iteration == self._iterations:
             reason = f"all {self._iterations} iterations are done"
         return Summary(
-            self._iteration, self._evaluations, self._first_loss, self._loss, reason, seconds
+            self.iteration, self._evaluations, self._first_loss, self._loss, reason, seconds
         )
 
 

@@ -1,6 +1,6 @@
 """Runs ONNX models: execution providers, threads and the way data goes in and out.
 
-The only module that touches onnxruntime.
+The only module that runs anything by onnxruntime.
 """
 
 import contextlib

@@ -198,9 +198,10 @@ class StyleTransfer:
         run = self._run
         mean = network.mean.reshape(1, 3, 1, 1)
         minimise = OPTIMIZERS[settings.optimizer]
-        reason = "interrupted"
+        stages = plan(settings, given.content.shape, network.input_size)
+        reason, early = "interrupted", None
         try:
-            for stage in plan(settings, given.content.shape, network.input_size):
+            for stage in stages:
                 problem = self._problems.make(settings, network, given, stage)
                 if not run.improved:
                     first = first_image(
@@ -212,7 +213,8 @@ class StyleTransfer:
                 if settings.optimizer != "lbfgsb":  # SciPy hands out no state, and takes none
                     carried["state"] = run.state
                 run.begin(problem.objective, first)
-                reason = minimise(
+                before = run.iteration
+                ended = minimise(
                     run.evaluate,
                     first,
                     -mean,
@@ -225,8 +227,11 @@ class StyleTransfer:
                 # Its memory is free before the next stage's objective is made.
                 del problem
                 run.end()
+                if run.iteration - before < stage.n_iter:
+                    early = ended
                 if run.out_of_time:
                     break
+            reason = early or ended
             if not run.improved:
                 # Not an error: where it is a minimum, as the content is for a ratio of 0, the first
                 # image is what was asked for; SciPy's minimisers return it, too.
@@ -237,6 +242,13 @@ class StyleTransfer:
                 )
         finally:
             self.summary = run.summary(reason)
+            full = stages[-1].scale_for(given.content.shape, network.input_size)
+            if run.improved and run.latest.shape[2] < full * given.content.shape[0] - 1:
+                logger.warning(
+                    "the picture has the size of a coarse scale, %d x %d: the run ended before the"
+                    " last; more time or fewer iterations would reach it",
+                    *run.latest.shape[:1:-1],
+                )
 
 
 class _Finish:

@@ -17,6 +17,13 @@ def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("n" * 251 + ".png")
+    with files.replacing(path) as stream:
+        stream.write(b"whole")
+    assert path.read_bytes() == b"whole"
+
+
 def test_an_error_leaves_nothing_behind(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")

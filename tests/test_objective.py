@@ -238,20 +238,6 @@ def test_masks_can_be_bound_anew():
     assert losses[0] == losses[2] != losses[1]
 
 
-def test_part_of_a_style_image():
-    """A mask of the style image: as if it were cut out, where no window crosses the cut."""
-    style = picture(9, (1, 3, 20, 16))
-    mask = np.zeros((20, 16))
-    mask[:, 8:] = 1
-    term = Gram("conv1", normalization="hw", mask="part")
-    masked = statistics(NETWORK, style, [term], CPU, {"part": mask})["style/conv1"]
-    features = statistics(NETWORK, style, [Content("conv1")], CPU)["content/conv1"]
-    half = features[0, :, :, 8:].reshape(features.shape[1], -1)
-    np.testing.assert_allclose(masked, half @ half.T / half.shape[1], rtol=1e-5)
-    whole = statistics(NETWORK, style, [term], CPU)["style/conv1"]
-    assert not np.allclose(masked, whole, rtol=1e-2)
-
-
 def test_mask_that_is_missing():
     with pytest.raises(UsageError, match=r"style/conv1 needs the mask 'sky'; give one"):
         evaluated([Gram("conv1", mask="sky")], regions={"left": LEFT})

@@ -298,6 +298,42 @@ def test_limits(transfer):
     assert transfer.summary.reason == "the loss no longer falls"
 
 
+def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
+    options = {"length": 200, "n_iter": 6, "init": "content", "scales": "2"}
+    transfer.transfer_style(WAVE, CONTENT, time=0.01, **options)
+    assert transfer.summary.reason == "the 0.01 seconds are over"
+    height, width = transfer.get_generated().shape[:2]
+    assert (height, width) < SHAPE[:2]
+    assert f"coarse scale, {width} x {height}" in caplog.text
+    caplog.clear()
+
+    def interrupt(step):
+        if step.iteration == 4:
+            raise KeyboardInterrupt
+
+    # In the second scale: the first ended well, which is not why the run did.
+    with pytest.raises(KeyboardInterrupt):
+        transfer.transfer_style(WAVE, CONTENT, progress=interrupt, **options)
+    assert transfer.summary.reason == "interrupted"
+    assert transfer.get_generated().shape == SHAPE
+    assert "coarse scale" not in caplog.text
+
+
+def test_the_reason_is_that_of_the_stage_that_ended_early(transfer, monkeypatch):
+    minimise = OPTIMIZERS["lbfgs"]
+
+    def stops_soon(function, image, lower, upper, n_iter, accept, **options):
+        if image.shape[2] < SHAPE[0]:
+            minimise(function, image, lower, upper, 1, accept, **options)
+            return "the loss no longer falls"
+        return minimise(function, image, lower, upper, n_iter, accept, **options)
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgs", stops_soon)
+    transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 6, "content", scales="2", optimizer="lbfgs")
+    assert transfer.summary.iterations == 4
+    assert transfer.summary.reason == "the loss no longer falls"
+
+
 def test_style_scale(picture, plain):
     assert np.abs(picture(style_scale=[0.5]) - plain).mean() > 1 / 255
 

@@ -112,15 +112,17 @@ def run(options: argparse.Namespace) -> int:
         options.outputs,
         lambda content, styles: default_name(content, styles, settings, typed),
     )
-    _check_sources(todo, options, settings)
     batch = jobs.is_batch(options.content_img, options.style_img, options.all_pairs)
     from styletransfer import images
 
     try:
         for job in todo:
             images.check_writable(job.output, options.depth)
+            for path in _beside(job, options, settings):
+                images.check_writable(path)
     except ImageError as error:
         raise UsageError(str(error)) from error
+    _check_sources(todo, options, settings)
     if batch and not options.overwrite:
         todo = _missing(todo)
     return _render_all(options, settings, todo, batch, found)
@@ -138,8 +140,11 @@ def _starting_point(
         return options, {}, None
     from styletransfer.commands import recipe
 
-    found = recipe.read(options.like)
     own = vars(options)
+    kinds = {"content": "content_img", "styles": "style_img", "init": "init"}
+    kinds |= {kind: kind for kind in ("style_masks", "content_mask")}
+    anew = {kind for kind, flag in kinds.items() if own.get(flag) is not None}
+    found = recipe.read(options.like, anew)
     files = {
         "content_img": [found.content],
         "style_img": list(found.styles),
@@ -220,6 +225,16 @@ def _transfer(
     return transfer
 
 
+def _beside(job: Job, options: argparse.Namespace, settings: Settings) -> Iterator[Path]:
+    """Yield what is written beside a picture; of the snapshots the last."""
+    if options.grid:
+        yield job.grid()
+    if options.plot:
+        yield job.curves()
+    if options.save_every:
+        yield job.snapshot(settings.n_iter)
+
+
 def _check_sources(todo: Sequence[Job], options: argparse.Namespace, settings: Settings) -> None:
     """Refuse to overwrite what goes in, by a picture or by what is written beside it."""
     others = [*(options.style_masks or ())]
@@ -228,10 +243,7 @@ def _check_sources(todo: Sequence[Job], options: argparse.Namespace, settings: S
 
     def written(job: Job) -> Iterator[Path]:
         yield job.output
-        if options.grid:
-            yield job.grid()
-        if options.plot:
-            yield job.curves()
+        yield from _beside(job, options, settings)
         if options.save_every:
             yield from job.snapshots()
 

@@ -168,7 +168,11 @@ def _identity(path: Path) -> tuple[int, int]:
 def _is_folder(output: str, batch: bool) -> bool:
     """Whether an output names a folder and not a file, having checked that it names one."""
     path = Path(output)
-    if path.is_dir() or output.endswith(("/", os.sep)):
+    try:
+        is_there = path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}; choose another") from error
+    if is_there or output.endswith(("/", os.sep)):
         return True
     if batch and path.suffix.lower() in PICTURES:
         raise UsageError(f"several pictures need a folder; {output} is the name of a picture")

@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,8 +28,8 @@ class Recipe:
         The picture that says it.
     values : mapping of str to object
         Parameters of `Settings`, not checked yet.
-    content : Path
-        The content image.
+    content : Path or None
+        The content image; none where it is given anew, as of the following.
     styles, style_masks : tuple of Path
         The style images and their masks.
     content_mask : Path or None
@@ -42,7 +42,7 @@ class Recipe:
 
     picture: Path
     values: Mapping[str, object]
-    content: Path
+    content: Path | None
     styles: tuple[Path, ...]
     style_masks: tuple[Path, ...]
     content_mask: Path | None
@@ -108,13 +108,15 @@ def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
     }
 
 
-def read(picture: Path) -> Recipe:
+def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     """Return what a picture says of how it was made.
 
     Parameters
     ----------
     picture : Path
         A file that anyone may have written.
+    anew : collection of str
+        The kinds of files that are given anew, see `describe_run`: they are not looked for.
 
     Raises
     ------
@@ -132,8 +134,14 @@ def read(picture: Path) -> Recipe:
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     check_names(values, str(picture))
-    found = {kind: _find(files.get(kind, []), kind, picture) for kind in _KINDS}
-    if len(found["content"]) != 1 or not found["styles"] or len(found["content_mask"]) > 1:
+    found = {
+        kind: () if kind in anew else _find(files.get(kind, []), kind, picture) for kind in _KINDS
+    }
+    if (
+        ("content" not in anew and len(found["content"]) != 1)
+        or ("styles" not in anew and not found["styles"])
+        or len(found["content_mask"]) > 1
+    ):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     if found["init"]:
         values = values | {"init": str(found["init"][0])}
@@ -142,7 +150,7 @@ def read(picture: Path) -> Recipe:
     return Recipe(
         picture,
         values,
-        found["content"][0],
+        found["content"][0] if found["content"] else None,
         found["styles"],
         found["style_masks"],
         found["content_mask"][0] if found["content_mask"] else None,

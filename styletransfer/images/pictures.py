@@ -140,8 +140,8 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
     Raises
     ------
     ImageError
-        If no format goes by its extension, that format does not hold so many bits a channel, or
-        its folder is none, or cannot be written to or made.
+        If no format goes by its extension, that format does not hold so many bits a channel, its
+        name is too long, or its folder is none, or cannot be written to or made.
     """
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
@@ -156,6 +156,12 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
             f"{' or '.join(map(str, kind.depths))}"
             + ("." if 16 in kind.depths else "; for 16 write .png or .tif.")
         )
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}; choose another.") from error
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         problem = "may not be written to" if folder.is_dir() else "is not a folder"

@@ -148,6 +148,38 @@ def test_a_picture_is_repeated(run, tmp_path):
     assert images.read_parameters(other)["settings"]["n_iter"] == 2
 
 
+def test_files_given_anew_are_not_looked_for(run, tmp_path):
+    first, gone = tmp_path / "first.png", tmp_path / "gone.jpg"
+    shutil.copy(WAVE, gone)
+    assert run("-s", gone, "-c", CONTENTS / "cat.jpg", "-o", first, *SHORT)[0] == 0
+    gone.unlink()
+    code, _, log = run("--like", first, "-o", tmp_path / "again.png", model=None)
+    assert code == 2
+    assert "gone.jpg, which is not here" in log
+    anew = ("--like", first, "-s", WAVE, "-o", tmp_path / "again.png")
+    assert run(*anew, model=None)[0] == 0
+    stored = images.read_parameters(tmp_path / "again.png")["files"]
+    assert [path for path, _ in stored["styles"]] == [str(WAVE)]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("n" * 300 + ".png", ()),
+        ("n" * 249 + ".png", ("--grid",)),
+        ("n" * 249 + ".png", ("--plot",)),
+        ("n" * 249 + ".png", ("--save-every", 1)),
+    ],
+)
+def test_names_that_are_too_long_are_told_before_the_run(run, tmp_path, name, flags):
+    output = tmp_path / name
+    code, _, log = run("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", output, *flags, *SHORT)
+    assert code == 2
+    assert "cannot be written: File name too long" in log
+    assert len(log.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
 def stored_in(path, parameters):
     images.save(path, np.zeros((2, 2, 3)), parameters=parameters)
     return path
