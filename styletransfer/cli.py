@@ -66,13 +66,14 @@ def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
     _start_logging(options.quiet)
     options.outputs = outputs or Path("outputs")
     try:
-        return options.command(options)
+        code = options.command(options)
+        print(end="", flush=True)
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return image.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has enough of it, `head` say; at the end Python flushes once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except Exception as error:
         if options.debug:
@@ -81,6 +82,11 @@ def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
         return 2 if isinstance(error, UsageError) else 1
     finally:
         logging.getLogger("styletransfer").handlers.clear()
+
+
+def _drop_output() -> None:
+    """Let the rest go nowhere: whoever read it, `head` say, has enough; Python flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _start_logging(quiet: bool) -> None:
@@ -98,6 +104,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (--help lists the arguments)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        try:
+            print(end="", flush=True)
+        except BrokenPipeError:
+            _drop_output()
+            status = 1
+        super().exit(status, message)
 
 
 class _Formatter(logging.Formatter):

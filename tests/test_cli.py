@@ -159,11 +159,13 @@ def test_a_first_image_that_no_step_improves_is_written(capsys, monkeypatch, tmp
     np.testing.assert_allclose(images.load(output), content, atol=1 / 255)
 
 
-def test_a_reader_that_leaves_is_no_error():
-    command = [sys.executable, "-m", "styletransfer", "models"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
+@pytest.mark.parametrize("arguments", [["models"], ["presets"], ["models", "--help"]], ids=" ".join)
+def test_a_reader_that_leaves_is_no_error(arguments):
+    command = [sys.executable, "-m", "styletransfer", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # As usual into a pipe: what is printed is written at the end, whatever this process has set.
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
