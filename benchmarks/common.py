@@ -12,10 +12,7 @@ import numpy as np
 import onnx
 
 from styletransfer import images, weights
-from styletransfer.losses import Content, Gram
 from styletransfer.networks import NETWORKS
-from styletransfer.objective import Objective, statistics
-from styletransfer.session import Device
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT, STYLE = ROOT / "images/content/cat.jpg", ROOT / "images/style/night.jpg"
@@ -61,40 +58,6 @@ def problem(name: str, height: int, width: int, models: str | None) -> Problem:
     mean = network.mean.reshape(1, 3, 1, 1).astype(np.float32)
     styles = {layer: RATIO * weight for layer, weight in network.style_layers.items()}
     return Problem(model, content, style, (-mean, 255 - mean), network.content_layers, styles)
-
-
-def ours(given: Problem, convolution: str, threads: int) -> Evaluate:
-    """Return the product's loss and gradient."""
-    device = Device(threads=threads)
-    contents, styles = [Content(x) for x in given.contents], [Gram(x) for x in given.styles]
-    targets = statistics(given.model, given.content, contents, device)
-    targets |= statistics(given.model, given.style, styles, device)
-    objective = Objective(
-        given.model, given.content.shape, [*contents, *styles], device, convolution
-    )
-    objective.bind(targets, [*given.contents.values(), *given.styles.values()])
-
-    def evaluate(image: np.ndarray) -> tuple[float, np.ndarray]:
-        evaluation = objective.evaluate(image)
-        return evaluation.loss, evaluation.gradient
-
-    return evaluate
-
-
-def pytorch(given: Problem, threads: int) -> Evaluate:
-    """Return the same loss and gradient by PyTorch in eager mode."""
-    from benchmarks.eager import objective
-
-    return objective(given, threads)
-
-
-def implementations(given: Problem, threads: int) -> dict[str, Callable[[], Evaluate]]:
-    """Return what is compared: makers of evaluations by name."""
-    return {
-        "PyTorch": lambda: pytorch(given, threads),
-        "direct": lambda: ours(given, "direct", threads),
-        "auto": lambda: ours(given, "auto", threads),
-    }
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import arguments, implementations, machine, problem, seconds
+from benchmarks.common import arguments, machine, problem, seconds
+from benchmarks.implementations import implementations
 
 CASES = (
     ("vgg19", "384", "512"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.common import Evaluate, Problem, arguments, machine, ours, problem, pytorch
+from benchmarks.common import Evaluate, Problem, arguments, machine, problem
+from benchmarks.implementations import ours, pytorch
 from styletransfer.optimizers import OPTIMIZERS
 
 HISTORY = 8
