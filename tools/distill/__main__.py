@@ -29,7 +29,7 @@ def main() -> None:
         "--minutes", type=float, default=train.Settings.minutes, help="wall-clock budget"
     )
     repaint = commands.add_parser("stylise", help="make more training pictures with the student")
-    repaint.add_argument("--count", type=int, default=200)
+    repaint.add_argument("--count", type=int, default=200, help="at least so many pictures")
     repaint.add_argument("--seed", type=int, default=0, help="another for each call")
     arguments = parser.parse_args()
     if arguments.threads:
