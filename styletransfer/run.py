@@ -21,7 +21,7 @@ class Summary:
     iterations, evaluations : int
         What was done.
     first_loss, last_loss : float
-        The loss of the first image and of the result.
+        The loss of the image that the last stage began with, and of the result.
     reason : str
         Why the optimiser stopped, in words.
     seconds : float
@@ -135,7 +135,7 @@ class Run:
             # Later ones may be: a line search takes a shorter step then.
             _check_finite(evaluation)
             self._checked = True
-        if not self._evaluations:
+            # Those of another stage, of another ratio say, are not to be compared with.
             self._first_loss = self._loss = evaluation.loss
         self._evaluations += 1
         self._terms = evaluation.terms

@@ -35,7 +35,8 @@ OPTIONS_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Parameters that choose among methods, and for each method the parameters that it alone takes."""
 
-COUNT = Number("at least 1", lambda x: x >= 1, whole=True)
+COUNT = Number("a whole number of at least 1", lambda x: x >= 1, whole=True)
+HISTORY = Number("a whole number from 1 to 1000", lambda x: 1 <= x <= 1000, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
 # What is weighted is float32, which ends at 3e38.
 FACTOR = Number("a number that is not negative, up to 1e38", lambda x: 0 <= x <= 1e38)
@@ -76,8 +77,14 @@ def is_picture(init: str) -> bool:
     return not is_number(init) and "." in init
 
 
+STEEPEST = 20
+"""The largest exponent of a noise; its powers stay far within float64 for any picture."""
+
+
 def _is_init(text: str) -> bool:
-    return text in ("content", "mixed") or is_number(text) or is_picture(text)
+    if is_number(text):
+        return abs(float(text)) <= STEEPEST
+    return text in ("content", "mixed") or is_picture(text)
 
 
 def is_number(text: str) -> bool:
@@ -157,7 +164,10 @@ class Settings:
     init: str = _option(
         "content",
         Text(
-            "content, mixed, the exponent of a noise such as -1 or 0, or a file", _is_init, "INIT"
+            "content, mixed, a file, or the exponent of a noise such as -1"
+            f" (within {STEEPEST} of 0)",
+            _is_init,
+            "INIT",
         ),
         "the first image: content, mixed, the exponent of a noise such as -1 or 0, or a file",
         "picture",
@@ -256,7 +266,7 @@ class Settings:
         "optimiser",
     )
     history: int | None = _option(
-        None, COUNT, "L-BFGS: how many steps it remembers (default: 8)", "optimiser"
+        None, HISTORY, "L-BFGS: how many steps it remembers (default: 8)", "optimiser"
     )
     tolerance: float | None = _option(
         None,

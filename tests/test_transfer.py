@@ -334,6 +334,14 @@ def test_the_reason_is_that_of_the_stage_that_ended_early(transfer, monkeypatch)
     assert transfer.summary.reason == "the loss no longer falls"
 
 
+def test_losses_of_a_summary_are_those_of_the_last_stage(transfer):
+    """With a hundred times the ratio there, they are no comparison with the first."""
+    parts = [{"ratio": 0.01}, {}]
+    options = {"length": 64, "ratio": 1e6, "init": "content", "optimizer": "lbfgs"}
+    transfer.transfer_style(WAVE, CONTENT, n_iter=6, stages=parts, **options)
+    assert transfer.summary.first_loss > transfer.summary.last_loss
+
+
 def test_style_scale(picture, plain):
     assert np.abs(picture(style_scale=[0.5]) - plain).mean() > 1 / 255
 

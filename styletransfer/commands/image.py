@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what goes in and what comes out."""
     add = parser.add_argument_group("pictures in").add_argument
-    files = {"nargs": "+", "type": Path, "metavar": "FILE"}
+    files = {"nargs": "+", "type": _path, "metavar": "FILE"}
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
@@ -69,13 +69,14 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     )
     add("--all-pairs", action="store_true", help="each style makes a picture of its own")
     add("--style-masks", **files, help="gray images: where in the result each style applies")
-    add("--content-mask", type=Path, metavar="FILE", help="where in the result the content counts")
+    add("--content-mask", type=_path, metavar="FILE", help="where in the result the content counts")
     add("--preset", metavar="NAME", help="parameters under a name, or a .toml file of them")
-    add("--like", type=Path, metavar="FILE", help="repeat a picture that this program made")
+    add("--like", type=_path, metavar="FILE", help="repeat a picture that this program made")
     add = parser.add_argument_group("pictures out").add_argument
     add(
         "-o",
         "--output",
+        type=_name,
         metavar="FILE",
         help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /"
         " (default: a name of the arguments, in outputs)",
@@ -308,6 +309,18 @@ def default_name(
     style = "+".join(path.stem for path in styles)
     model = Path(settings.model).name
     return f"{content.stem}-{style}-{model}-{init}-{ratio}-{settings.n_iter}.jpg"
+
+
+def _name(text: str) -> str:
+    """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give a file")
+    return text
+
+
+def _path(text: str) -> Path:
+    """Parse a path."""
+    return Path(_name(text))
 
 
 def _count(text: str) -> int:

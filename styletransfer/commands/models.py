@@ -82,6 +82,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     folders = weights.model_directories(options.models)
     here = [n for n in NETWORK_NAMES if weights.status(n, folders) != weights.Status(n)]
+    if not (options.names or here):
+        print(f"there are no networks in {', '.join(map(str, folders))}")
     code = 0
     for name in options.names or here:
         try:

@@ -7,7 +7,10 @@ import numpy as np
 
 _SIZE = (900, 600)
 _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 30, 300, 50
-_COLOURS = ("#000000", "#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#17becf")
+_COLOURS = (
+    *("#000000", "#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#17becf"),
+    *("#e377c2", "#bcbd22", "#7f7f7f", "#00008b", "#ff9896", "#006400", "#9edae5", "#ffd700"),
+)
 
 
 def loss_curves(iterations: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndarray:

@@ -199,10 +199,15 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
         places = [path, picture.parent / path.name]
         here = [place for place in places if place.is_file()]
         if not here:
-            raise UsageError(f"{picture} was made with {path}, which is not here; put it there")
+            raise UsageError(
+                f"{picture} was made with {path}, which is not here; put it there or give it anew"
+            )
         same = [place for place in here if digest(place, "sha256") == expected]
         if not same:
-            raise UsageError(f"{here[0]} is not the file that {picture} was made with")
+            raise UsageError(
+                f"{here[0]} is not the file that {picture} was made with; put that there, or give"
+                " this anew by its flag"
+            )
         found.append(same[0])
     return tuple(found)
 

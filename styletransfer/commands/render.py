@@ -1,6 +1,8 @@
 """One picture of a command, from its files to its file."""
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,14 +164,25 @@ def render(
         summary.iterations,
         summary.reason,
     )
-    images.save(job.output, result, pictures.alpha, extras.depth, parameters)
-    if extras.grid:
-        row = images.side_by_side([pictures.content, *pictures.styles, result])
-        images.save(job.grid(), row)
-    if extras.plot and course.iterations:
-        curves = plot.loss_curves(course.iterations, course.curves)
-        images.save(job.curves(), curves)
+    with _undisturbed() if interrupted else nullcontext():
+        images.save(job.output, result, pictures.alpha, extras.depth, parameters)
+        if extras.grid:
+            row = images.side_by_side([pictures.content, *pictures.styles, result])
+            images.save(job.grid(), row)
+        if extras.plot and course.iterations:
+            curves = plot.loss_curves(course.iterations, course.curves)
+            images.save(job.curves(), curves)
     return summary, interrupted
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep a second Ctrl-C from losing what the first one is to save."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _files(job: Job, settings: Settings, extras: Extras) -> dict[str, Sequence[Path]]:

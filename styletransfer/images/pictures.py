@@ -5,6 +5,7 @@ network's BGR in 0..255 less its mean.
 """
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -166,6 +167,14 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         problem = "may not be written to" if folder.is_dir() else "is not a folder"
         raise ImageError(f"{path} cannot be written: {folder} {problem}; choose another place.")
+    try:
+        # Some file systems refuse what their permissions allow.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be written: {error.strerror}; choose another place."
+        ) from error
     return path
 
 

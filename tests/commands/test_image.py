@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -146,6 +147,15 @@ def test_a_picture_is_repeated(run, tmp_path):
     other = tmp_path / "other.png"
     assert run("--like", first, "-o", other, "-n", 2, model=None)[0] == 0
     assert images.read_parameters(other)["settings"]["n_iter"] == 2
+
+
+def test_a_second_interrupt_does_not_disturb_what_the_first_one_saves():
+    from styletransfer.commands import render
+
+    with render._undisturbed():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_files_given_anew_are_not_looked_for(run, tmp_path):
