@@ -149,6 +149,15 @@ def test_a_picture_is_repeated(run, tmp_path):
     assert images.read_parameters(other)["settings"]["n_iter"] == 2
 
 
+@pytest.fixture
+def interruptible():
+    """As at a terminal: a shell starts what runs in the background with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_does_not_disturb_what_the_first_one_saves():
     from styletransfer.commands import render
 
