@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.common import Evaluate, Problem
-from styletransfer.losses import Content, Gram
-from styletransfer.objective import Objective, statistics
-from styletransfer.session import Device
+from styletransfer.objective.losses import Content, Gram
+from styletransfer.objective.whole import Objective, statistics
+from styletransfer.runtime.session import Device
 
 
 def ours(given: Problem, convolution: str, threads: int) -> Evaluate:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.common import Evaluate, Problem, arguments, machine, problem
 from benchmarks.implementations import ours, pytorch
-from styletransfer.optimizers import OPTIMIZERS
+from styletransfer.optim.minimisers import OPTIMIZERS
 
 HISTORY = 8
 
@@ -61,7 +61,7 @@ def pytorch_lbfgs(evaluate, image, lower, upper, iterations: int, callback) -> N
     """PyTorch's L-BFGS with its defaults, the image clipped after each iteration."""
     import torch
 
-    from styletransfer.optimizers import Iterate
+    from styletransfer.optim.minimisers import Iterate
 
     x = torch.from_numpy(image.copy()).requires_grad_()
     low, high = (torch.from_numpy(bound) for bound in (lower, upper))

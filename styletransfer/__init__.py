@@ -10,7 +10,7 @@ from styletransfer.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
-    from styletransfer.transfer import StyleTransfer
+    from styletransfer.transfer.facade import StyleTransfer
 
 __version__ = "0.1.0"
 
@@ -28,7 +28,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # Imported on first use: `styletransfer --help` must not wait for NumPy and ONNX.
     if name == "StyleTransfer":
-        from styletransfer.transfer import StyleTransfer
+        from styletransfer.transfer.facade import StyleTransfer
 
         return StyleTransfer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

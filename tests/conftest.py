@@ -10,12 +10,14 @@ import onnx
 import pytest
 
 from styletransfer.errors import WeightsError
-from styletransfer.objective import Objective
-from styletransfer.optimizers import Iterate
+from styletransfer.objective.whole import Objective
+from styletransfer.optim.minimisers import Iterate
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 MODELS = ROOT / "models"
+CONFORMANCE = ROOT / "tests" / "reference" / "caffe"
+"""Small networks with what the real Caffe makes of them, forward and backward."""
 
 needs_shared = pytest.mark.skipif(
     not (SHARED / "caffe").is_dir(),

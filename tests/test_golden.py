@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from styletransfer import images
-from styletransfer.losses import Content, Gram
-from styletransfer.objective import Objective, statistics
-from styletransfer.optimizers import lbfgsb
-from styletransfer.session import Device
+from styletransfer.objective.losses import Content, Gram
+from styletransfer.objective.whole import Objective, statistics
+from styletransfer.optim.minimisers import lbfgsb
+from styletransfer.runtime.session import Device
 from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
 
 pytestmark = needs_shared

@@ -10,12 +10,15 @@ import numpy as np
 import onnx
 import pytest
 
-from styletransfer import layers, networks, presets, targets
-from styletransfer.layers import Layer
-from styletransfer.loading import LoadedNetwork
-from styletransfer.objective import Objective, statistics
-from styletransfer.pooling import with_pooling
-from styletransfer.session import Device
+from styletransfer import networks
+from styletransfer.caffe import layers
+from styletransfer.caffe.layers import Layer
+from styletransfer.networks.pooling import with_pooling
+from styletransfer.objective.whole import Objective, statistics
+from styletransfer.runtime.session import Device
+from styletransfer.settings import presets
+from styletransfer.transfer import goals as targets
+from styletransfer.weights.loading import LoadedNetwork
 
 CONTENT_WEIGHT, STYLE_WEIGHT, TV_WEIGHT = 5, 100, 1e-3
 CONTENT_LAYER = "conv4_2"

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer import images, presets, targets
-from styletransfer.loading import LoadedNetwork
-from styletransfer.losses import TotalVariation
-from styletransfer.objective import Objective, statistics
-from styletransfer.optimizers import OPTIMIZERS
-from styletransfer.pooling import with_pooling
-from styletransfer.session import Device
-from styletransfer.settings import Settings
+from styletransfer import images
+from styletransfer.networks.pooling import with_pooling
+from styletransfer.objective.losses import TotalVariation
+from styletransfer.objective.whole import Objective, statistics
+from styletransfer.optim.minimisers import OPTIMIZERS
+from styletransfer.runtime.session import Device
+from styletransfer.settings import Settings, presets
+from styletransfer.transfer import goals as targets
+from styletransfer.weights.loading import LoadedNetwork
 from tests.conftest import course, golden_network, relative
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from styletransfer.caffe.layers import SUPPORTED, Layer
 from styletransfer.caffe.schema import NetParameter
 from styletransfer.errors import NetworkError
-from styletransfer.layers import SUPPORTED, Layer
 
 MAX_BYTES = 4 << 20  # the largest published ones have a few hundred kilobytes
 MAX_LAYERS = 10_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from styletransfer import files
+from styletransfer import storage as files
 from styletransfer.errors import ImageError, UsageError
 from styletransfer.images import provenance
 from styletransfer.images.decoders import MAX_PIXELS, decode, opened

@@ -12,7 +12,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from styletransfer import files, networks
+from styletransfer import networks
+from styletransfer import storage as files
 from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
 from styletransfer.weights import containers

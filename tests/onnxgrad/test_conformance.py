@@ -5,20 +5,18 @@ import pytest
 
 from styletransfer.caffe import convert
 from styletransfer.onnxgrad import vjp
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import CONFORMANCE
 from tests.onnxgrad.graphs import run
 
-FOLDER = SHARED / "caffe" / "conformance"
+FOLDER = CONFORMANCE
 NETS = sorted(path.stem for path in FOLDER.glob("*.prototxt"))
 LOOSE = ("lrn", "power")  # Caffe's powers are less exact
 
 
-@needs_shared
 def test_no_net_is_missing():
     assert len(NETS) == 54
 
 
-@needs_shared
 @pytest.mark.parametrize("name", NETS)
 def test_forward_and_backward(name):
     tolerance = 1e-4 if any(word in name.lower() for word in LOOSE) else 1e-5

@@ -1,1 +1,0 @@
-"""What the commands do, a module each; `styletransfer.cli` puts them together."""

@@ -1,0 +1,1 @@
+"""What is minimised: loss terms over the features of a network, and their gradient."""

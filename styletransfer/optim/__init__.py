@@ -1,0 +1,1 @@
+"""Minimisers of a function over an image whose pixels are bounded."""

@@ -1,0 +1,1 @@
+"""Models made ready to run: the only part of the program that touches ONNX Runtime."""

@@ -1,0 +1,190 @@
+"""What a run matches: loss terms, the weight of each, and their targets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from styletransfer.errors import UsageError
+from styletransfer.objective.losses import Content, Gram, Term, TotalVariation, Wasserstein
+from styletransfer.settings import Settings
+from styletransfer.weights.loading import LoadedNetwork
+
+CONTENT_MASK = "content"
+
+
+@dataclass(frozen=True)
+class Goals:
+    """The terms of one objective.
+
+    Attributes
+    ----------
+    content : tuple of Content
+        One a layer.
+    styles : tuple of tuple of Gram or Wasserstein
+        For every style image one a layer.
+    variation : tuple of TotalVariation
+        One or none.
+    """
+
+    content: tuple[Content, ...]
+    styles: tuple[tuple[Gram | Wasserstein, ...], ...]
+    variation: tuple[TotalVariation, ...]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All of them, in one order."""
+        return (*self.content, *(term for style in self.styles for term in style), *self.variation)
+
+
+def goals(
+    settings: Settings, network: LoadedNetwork, styles: int, style_masks: bool, content_mask: bool
+) -> Goals:
+    """Return the terms that settings ask for.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its layers and the kinds of its losses.
+    network : LoadedNetwork
+        Has layers of its own where the settings name none.
+    styles : int
+        How many style images there are.
+    style_masks, content_mask : bool
+        Whether the styles, the content have masks.
+
+    Raises
+    ------
+    UsageError
+        If neither names layers.
+    """
+    content_layers, style_layers = layers(settings, network)
+    content = [
+        Content(
+            layer,
+            reduction=settings.reduction,
+            mask=CONTENT_MASK if content_mask else None,
+        )
+        for layer in content_layers
+    ]
+    matched = [
+        tuple(_style_term(settings, layer, name, style_masks) for layer in style_layers)
+        for name in _names(styles)
+    ]
+    variation = [TotalVariation(settings.tv_kind)] if settings.tv else []
+    return Goals(tuple(content), tuple(matched), tuple(variation))
+
+
+def _style_term(settings: Settings, layer: str, name: str, masked: bool) -> Gram | Wasserstein:
+    mask = name if masked else None
+    if settings.style_loss == "wasserstein":
+        return Wasserstein(layer, name, mask)
+    return Gram(layer, name, settings.gram or "caffe", settings.reduction, mask)
+
+
+def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: float) -> list[float]:
+    """Return the weight of each of `Goals.terms`.
+
+    Several styles share the ratio in proportion to their weights.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its layers, and the weights of the styles and of the total variation.
+    network : LoadedNetwork
+        Has layers of its own where the settings name none.
+    styles : int
+        How many style images there are.
+    ratio : float
+        The weight of the style over that of the content.
+
+    Raises
+    ------
+    UsageError
+        If there are not as many weights as styles, or all are 0.
+    """
+    content_layers, style_layers = layers(settings, network)
+    weights = each(settings.style_weights or (1.0,), styles, "style_weights")
+    total = sum(weights)
+    if not total:
+        raise UsageError(f"style_weights are all 0 ({weights}); give one that is not")
+    result = [*content_layers.values()]
+    for weight in weights:
+        result += [ratio * weight / total * own for own in style_layers.values()]
+    return [*result, settings.tv] if settings.tv else result
+
+
+def layers(
+    settings: Settings, network: LoadedNetwork
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Return the content layers and the style layers, with their weights.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its layers.
+    network : LoadedNetwork
+        Has layers of its own where the settings name none.
+
+    Raises
+    ------
+    UsageError
+        If neither names layers; it lists those that there are.
+    """
+    content = settings.content_layers or network.content_layers
+    style = settings.style_layers or network.style_layers
+    for kind, chosen in (("style", style), ("content", content)):
+        if not chosen:
+            raise UsageError(
+                f"a network of one's own needs --{kind}-layers ({kind}_layers); it has "
+                + ", ".join(output.name for output in network.model.graph.output)
+            )
+    return content, style
+
+
+def regions(
+    style_masks: Sequence[np.ndarray], content_mask: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Return masks by the names that the terms have for them.
+
+    Parameters
+    ----------
+    style_masks : sequence of ndarray, shape (H, W)
+        One a style, or none.
+    content_mask : ndarray, shape (H, W), or None
+        That of the content.
+    """
+    found = dict(zip(_names(len(style_masks)), style_masks, strict=True))
+    return found if content_mask is None else found | {CONTENT_MASK: content_mask}
+
+
+def _names(styles: int) -> list[str]:
+    """Return what each style is called in the terms."""
+    return ["style"] if styles == 1 else [f"style {i + 1}" for i in range(styles)]
+
+
+def each(values: Sequence[float], styles: int, name: str) -> tuple[float, ...]:
+    """Return a value for each style, of one for all or one for each.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One for all, or as many as styles.
+    styles : int
+        How many style images there are.
+    name : str
+        The parameter's, for the message.
+
+    Raises
+    ------
+    UsageError
+        If there is another number of values.
+    """
+    if len(values) == 1:
+        return tuple(values) * styles
+    if len(values) != styles:
+        raise UsageError(
+            f"{name} has {len(values)} values for {styles} style images; give one each"
+            + ("" if name == "style_weights" else ", or one for all")
+        )
+    return tuple(values)

@@ -1,0 +1,86 @@
+"""A network by its name or its folder, with all that style transfer needs of it."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from styletransfer import caffe
+from styletransfer.errors import UsageError
+from styletransfer.networks import MEAN, NETWORKS
+from styletransfer.progress import DownloadDisplay
+from styletransfer.weights import store
+from styletransfer.weights.cache import weights_digest
+from styletransfer.weights.places import model_directories
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network ready for use: its forward graph and what else its description fixes.
+
+    Attributes
+    ----------
+    model : onnx.ModelProto
+        Input ``data``, (1, 3, height, width), each layer an output of its name.
+    mean : ndarray, shape (3,)
+        Subtracted from the image, BGR, range 0 to 255.
+    input_size : int
+        Side of the images that it was trained on.
+    style_layers, content_layers : mapping of str to float
+        What it is usually matched at; empty for a network that a user brings.
+    """
+
+    model: onnx.ModelProto
+    mean: np.ndarray
+    input_size: int
+    style_layers: Mapping[str, float]
+    content_layers: Mapping[str, float]
+
+    @functools.cached_property
+    def weights_digest(self) -> str:
+        """The sha256 of what it has learnt."""
+        return weights_digest(self.model)
+
+
+def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetwork:
+    """Return a built-in network by its name, or the Caffe network in a folder.
+
+    Parameters
+    ----------
+    name : str
+        A key of `NETWORKS`, or a folder's path.
+    models : path, optional
+        The folder with the networks' weights, see `weights.model_directories`.
+    show : bool
+        Whether a download is shown on the terminal.
+
+    Raises
+    ------
+    UsageError
+        If the name is neither.
+    WeightsError, NetworkError
+        See `weights.load` and `caffe.load_folder`.
+    """
+    table = NETWORKS.get(name)
+    if table is None:
+        if not Path(name).is_dir():
+            raise UsageError(
+                f"{name!r} is neither a network nor a folder; choose one of"
+                f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"
+            )
+        model, mean, input_size = caffe.load_folder(name)
+        return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})
+    folders = model_directories(models)
+    with DownloadDisplay() if show else nullcontext() as display:
+        progress = display.show if display else None
+        model = store.load(name, folders, report=logger.info, progress=progress)
+    return LoadedNetwork(
+        model, table.mean, table.input_size, table.style_layers, table.content_layers
+    )

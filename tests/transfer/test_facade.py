@@ -1,0 +1,362 @@
+"""The class: the original's contract, and each effect shown by a number, on real weights."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import style
+from styletransfer import NetworkError, StyleTransfer, UsageError, images
+from styletransfer.optim.minimisers import OPTIMIZERS
+from tests.conftest import ROOT
+
+CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
+WAVE = images.load(ROOT / "images" / "style" / "wave.jpg")
+NIGHT = images.load(ROOT / "images" / "style" / "night.jpg")
+SHAPE = (224, 337, 3)
+
+
+@pytest.fixture(scope="module")
+def transfer(quick_network):
+    name, folder = quick_network
+    return StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
+
+
+@pytest.fixture(scope="module")
+def picture(transfer):
+    """Return a function that makes a picture of the cat in a few iterations."""
+
+    def make(*styles, n_iter=4, ratio=2e4, init="content", **options):
+        transfer.transfer_style(list(styles or [WAVE]), CONTENT, 64, ratio, n_iter, init, **options)
+        return transfer.get_generated()
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def plain(picture):
+    """A picture without anything special."""
+    return picture()
+
+
+def test_the_signature_is_the_original_s():
+    assert style.StyleTransfer is StyleTransfer
+    parameters = inspect.signature(StyleTransfer.transfer_style).parameters
+    assert [(p.name, p.default) for p in list(parameters.values())[3:9]] == [
+        ("length", 512),
+        ("ratio", 1e5),
+        ("n_iter", 512),
+        ("init", "-1"),
+        ("verbose", False),
+        ("callback", None),
+    ]
+    assert list(parameters)[1:3] == ["img_style", "img_content"]
+    assert list(inspect.signature(StyleTransfer).parameters)[:2] == ["model_name", "use_pbar"]
+
+
+def test_a_style_too_small_for_the_network(picture):
+    with pytest.raises(UsageError, match=r"1 x 1 pixels, and needs 32 .* larger style_scale"):
+        picture(style_scale=1e-6)
+
+
+def test_callback_and_result(transfer):
+    seen, steps = [], []
+    done = transfer.transfer_style(
+        WAVE, CONTENT, 64, 1e4, 3, "content", callback=seen.append, progress=steps.append
+    )
+    assert done == 3 == len(seen)
+    assert all(image.shape == SHAPE and 0 <= image.min() <= image.max() <= 1 for image in seen)
+    np.testing.assert_array_equal(transfer.get_generated(), seen[-1])
+    assert [step.iteration for step in steps] == [1, 2, 3]
+    losses = [step.loss for step in steps]
+    assert losses == sorted(losses, reverse=True)
+    assert sum(steps[-1].terms.values()) == pytest.approx(losses[-1])
+    summary = transfer.summary
+    assert (summary.iterations, summary.last_loss) == (3, losses[-1])
+    assert summary.first_loss > losses[0]
+    assert summary.reason == "all 3 iterations are done"
+
+
+def test_there_is_no_image_before_a_run(quick_network, monkeypatch):
+    name, folder = quick_network
+    fresh = StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
+    assert not fresh.has_image
+    with pytest.raises(UsageError, match="call transfer_style first"):
+        fresh.get_generated()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.transfer_style(WAVE, CONTENT, 64, n_iter=1)
+    assert not fresh.has_image
+    with pytest.raises(UsageError, match="the run was broken off before its first step"):
+        fresh.get_generated()
+
+
+def test_a_first_image_that_no_step_improves_is_the_result(transfer, monkeypatch, caplog):
+    """At every scale, and of the full size."""
+
+    def find_nothing(function, image, *_, **__):
+        function(image)
+        return "the gradient has vanished"
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", find_nothing)
+    with caplog.at_level("WARNING", "styletransfer"):
+        assert transfer.transfer_style(WAVE, CONTENT, 64, 0, 2, "content", scales=2) == 0
+    np.testing.assert_allclose(
+        transfer.get_generated(), images.resize(CONTENT, SHAPE[:2]), atol=1e-6
+    )
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "no step was better than the first image, which is the result: the gradient has vanished;"
+        " another init or ratio may do more"
+    )
+    assert transfer.summary.reason == "the gradient has vanished"
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_an_objective_beyond_float32_is_told_at_once(transfer, optimizer):
+    with pytest.raises(UsageError, match=r"loss of the first image, .*e\+\d+, .* beyond float32; "):
+        transfer.transfer_style(WAVE, CONTENT, 64, 1e38, 2, "content", optimizer=optimizer)
+    assert transfer.summary.evaluations == 0
+
+
+@pytest.mark.parametrize("bad", ["shape", "range", "type"])
+def test_images_are_checked(transfer, bad):
+    image = {
+        "shape": CONTENT[..., 0],
+        "range": CONTENT * 255,
+        "type": (CONTENT * 255).astype(int),
+    }[bad]
+    with pytest.raises(UsageError, match="an image "):
+        transfer.transfer_style(WAVE, image)
+
+
+def test_options_are_checked(transfer):
+    with pytest.raises(UsageError, match="no parameter 'colour'"):
+        transfer.transfer_style(WAVE, CONTENT, colour="red")
+    with pytest.raises(UsageError, match="model_name"):
+        transfer.transfer_style(WAVE, CONTENT, model="vgg19")
+    with pytest.raises(UsageError, match="style_scale has 2 values for 1 style images"):
+        transfer.transfer_style(WAVE, CONTENT, 64, style_scale=[1, 2])
+    with pytest.raises(UsageError, match="1 style masks for 2 style images"):
+        transfer.transfer_style([WAVE, NIGHT], CONTENT, 64, style_masks=[CONTENT[..., 0]])
+    with pytest.raises(UsageError, match="same proportions"):
+        transfer.transfer_style(WAVE, CONTENT, 64, content_mask=np.ones((10, 10)))
+    with pytest.raises(NetworkError, match=r"no layer 'conv9'; it has: "):
+        transfer.transfer_style(WAVE, CONTENT, 64, style_layers=["conv9"])
+
+
+def test_first_images(transfer):
+    """After one tiny step from each, the image still shows what it began from."""
+    size = (224, 337)
+    begun = {}
+    for init in ("content", "mixed", "-1", NIGHT):
+        seen = []
+        transfer.transfer_style(
+            WAVE,
+            CONTENT,
+            64,
+            1e4,
+            1,
+            init,
+            optimizer="adam",
+            step=1e-6,
+            callback=seen.append,
+            seed=1,
+        )
+        begun[str(init)[:7]] = seen[0]
+    content = images.resize(CONTENT, size)
+    assert np.abs(begun["content"] - content).mean() < 1e-3
+    mixed = 0.95 * content + 0.05 * images.resize(WAVE, size)
+    assert np.abs(begun["mixed"] - mixed).mean() < 2e-3
+    assert np.abs(begun[str(NIGHT)[:7]] - images.resize(NIGHT, size)).mean() < 1e-3
+    noise = begun["-1"]
+    assert np.abs(noise - content).mean() > 0.1
+    assert (noise.min(), noise.max()) == (pytest.approx(0, abs=0.01), pytest.approx(1, abs=0.01))
+
+
+def test_a_seed_repeats_the_noise(picture):
+    first, again, other = (picture(n_iter=1, init="-1", seed=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).mean() > 0.01
+
+
+def test_uint8_is_taken_too(picture, plain):
+    made = picture(np.rint(WAVE * 255).astype(np.uint8))
+    assert np.abs(made - plain).mean() < 1e-3
+
+
+def test_weights_of_styles(transfer, picture, plain):
+    alone = picture(WAVE, NIGHT, style_weights=[3, 0])
+    assert np.abs(alone - plain).mean() < 2e-3
+    shares = []
+    for weights in ([9, 1], [1, 9]):
+        picture(WAVE, NIGHT, style_weights=weights, n_iter=8)
+        result = transfer.get_generated()
+        shares.append([np.abs(result.mean((0, 1)) - s.mean((0, 1))).sum() for s in (WAVE, NIGHT)])
+    assert shares[0][0] < shares[1][0]
+    assert shares[1][1] < shares[0][1]
+
+
+def test_style_masks(picture):
+    left = np.zeros(CONTENT.shape[:2])
+    left[:, : left.shape[1] // 2] = 1
+    made = picture(WAVE, style_masks=[left])
+    change = np.abs(made - images.resize(CONTENT, SHAPE[:2])).mean(axis=(0, 2))
+    # Far from the border, beyond the reach of the deepest layer.
+    assert change[:80].mean() > 10 / 255
+    assert change[-40:].max() < 0.1 / 255
+
+
+def test_content_mask(picture, plain):
+    """Where the content does not count, the picture leaves it further behind."""
+    left = np.zeros(CONTENT.shape[:2])
+    left[:, : left.shape[1] // 2] = 1
+    content = images.resize(CONTENT, SHAPE[:2])
+    difference = {
+        name: np.abs(made - content).mean(axis=(0, 2))
+        for name, made in (
+            ("all", picture(ratio=1e2, n_iter=6)),
+            ("left", picture(ratio=1e2, n_iter=6, content_mask=left)),
+        )
+    }
+    gain = difference["left"] - difference["all"]
+    assert gain[-100:].mean() > gain[:100].mean() + 1 / 255
+
+
+@pytest.mark.parametrize("method", ["luminance", "lab"])
+def test_luminance_only(picture, plain, method):
+    from skimage.color import rgb2lab, rgb2yuv
+
+    convert = rgb2yuv if method == "luminance" else rgb2lab
+    made = picture(preserve_colors=method)
+    content = images.resize(CONTENT, SHAPE[:2])
+    kept, usual = (
+        np.abs(convert(p)[..., 1:] - convert(content)[..., 1:]).mean() for p in (made, plain)
+    )
+    assert kept < usual / 2
+    assert np.abs(255 * (made.mean((0, 1)) - content.mean((0, 1)))).max() < 25
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["covariance", "cholesky"])
+def test_matched_colours(picture, method, when):
+    made = picture(n_iter=8, preserve_colors=[method, when])
+    content = images.resize(CONTENT, SHAPE[:2])
+    assert np.abs(255 * (made.mean((0, 1)) - content.mean((0, 1)))).max() < 5
+
+
+def test_total_variation_smooths(picture, plain):
+    def variation(image):
+        return np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean()
+
+    for kind, weight in (("l1", 1e6), ("l2", 1e7), ("nine-point", 1e12)):
+        assert variation(picture(tv=weight, tv_kind=kind)) < 0.9 * variation(plain)
+
+
+def test_scales_reach_a_lower_loss(transfer):
+    """With the same work at the final scale, and some at a coarse one before."""
+    losses = {}
+    for scales, n_iter in (("1", 5), ("2", 10)):
+        transfer.transfer_style(
+            WAVE, CONTENT, 64, 2e4, n_iter, "content", scales=scales, optimizer="lbfgs"
+        )
+        assert transfer.get_generated().shape == SHAPE
+        assert transfer.summary.iterations == n_iter
+        losses[scales] = transfer.summary.last_loss
+    assert losses["2"] < losses["1"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"style_loss": "wasserstein", "ratio": 1e9}, marks=pytest.mark.slow),
+        {"gram": "hw", "reduction": "mean", "ratio": 1e3},
+        {"gram": "chw", "pooling": "max"},
+        {"pooling": "l2", "conv": "direct"},
+        {"optimizer": "lbfgs", "history": 3, "pooling": "avg"},
+        {"optimizer": "adam", "step": 0.01, "average": 0.5, "decay": 0.9},
+        {"mean": (103.939, 116.779, 123.68)},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_the_loss_falls(transfer, options):
+    given = {"length": 64, "n_iter": 2, "init": "content", **options}
+    transfer.transfer_style(WAVE, CONTENT, **given)
+    assert transfer.summary.last_loss < transfer.summary.first_loss
+
+
+def test_limits(transfer):
+    transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 50, "content", time=0.01)
+    assert transfer.summary.iterations == 1
+    assert transfer.summary.reason == "the 0.01 seconds are over"
+    transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 50, "content", tolerance=0.9)
+    assert transfer.summary.iterations == 1
+    assert transfer.summary.reason == "the loss no longer falls"
+
+
+def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
+    options = {"length": 200, "n_iter": 6, "init": "content", "scales": "2"}
+    transfer.transfer_style(WAVE, CONTENT, time=0.01, **options)
+    assert transfer.summary.reason == "the 0.01 seconds are over"
+    height, width = transfer.get_generated().shape[:2]
+    assert (height, width) < SHAPE[:2]
+    assert f"coarse scale, {width} x {height}" in caplog.text
+    caplog.clear()
+
+    def interrupt(step):
+        if step.iteration == 4:
+            raise KeyboardInterrupt
+
+    # In the second scale: the first ended well, which is not why the run did.
+    with pytest.raises(KeyboardInterrupt):
+        transfer.transfer_style(WAVE, CONTENT, progress=interrupt, **options)
+    assert transfer.summary.reason == "interrupted"
+    assert transfer.get_generated().shape == SHAPE
+    assert "coarse scale" not in caplog.text
+
+
+def test_the_reason_is_that_of_the_stage_that_ended_early(transfer, monkeypatch):
+    minimise = OPTIMIZERS["lbfgs"]
+
+    def stops_soon(function, image, lower, upper, n_iter, accept, **options):
+        if image.shape[2] < SHAPE[0]:
+            minimise(function, image, lower, upper, 1, accept, **options)
+            return "the loss no longer falls"
+        return minimise(function, image, lower, upper, n_iter, accept, **options)
+
+    monkeypatch.setitem(OPTIMIZERS, "lbfgs", stops_soon)
+    transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 6, "content", scales="2", optimizer="lbfgs")
+    assert transfer.summary.iterations == 4
+    assert transfer.summary.reason == "the loss no longer falls"
+
+
+def test_losses_of_a_summary_are_those_of_the_last_stage(transfer):
+    """With a hundred times the ratio there, they are no comparison with the first."""
+    parts = [{"ratio": 0.01}, {}]
+    options = {"length": 64, "ratio": 1e6, "init": "content", "optimizer": "lbfgs"}
+    transfer.transfer_style(WAVE, CONTENT, n_iter=6, stages=parts, **options)
+    assert transfer.summary.first_loss > transfer.summary.last_loss
+
+
+def test_style_scale(picture, plain):
+    assert np.abs(picture(style_scale=[0.5]) - plain).mean() > 1 / 255
+
+
+def test_one_objective_serves_pictures_of_one_size(transfer, monkeypatch):
+    from styletransfer.transfer import problem
+
+    made = []
+
+    class Counted(problem.Objective):
+        def __init__(self, *arguments):
+            made.append(arguments[1])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(problem, "Objective", Counted)
+    for content, length in ((CONTENT, 70), (CONTENT[::-1], 70), (CONTENT, 400)):
+        transfer.transfer_style(WAVE, content, length, 1e4, 1, "content", gram="hw")
+    assert [shape[2:] for shape in made] == [(224, 337), (266, 400)]
