@@ -10,25 +10,41 @@ from styletransfer.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
-    from styletransfer.transfer.facade import StyleTransfer
+    from styletransfer.progress import Download, Progress, Stop
+    from styletransfer.settings import Settings
+    from styletransfer.transfer import StyleTransfer, Summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Download",
     "ImageError",
     "NetworkError",
+    "Progress",
+    "Settings",
+    "Stop",
     "StyleTransfer",
     "StyleTransferError",
+    "Summary",
     "UsageError",
     "WeightsError",
     "__version__",
 ]
 
+_ROOMS = {
+    "Download": "progress",
+    "Progress": "progress",
+    "Settings": "settings",
+    "Stop": "progress",
+    "StyleTransfer": "transfer",
+    "Summary": "transfer",
+}
+
 
 def __getattr__(name: str) -> object:
     # Imported on first use: `styletransfer --help` must not wait for NumPy and ONNX.
-    if name == "StyleTransfer":
-        from styletransfer.transfer.facade import StyleTransfer
+    if name in _ROOMS:
+        from importlib import import_module
 
-        return StyleTransfer
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,9 +9,21 @@
     └── WeightsError    a network's weights cannot be found, fetched or trusted
 """
 
+from collections.abc import Sequence
+
 
 class StyleTransferError(Exception):
-    """Anything that the user can put right; its text is fit to be shown as it stands."""
+    """Anything that the user can put right; its text is fit to be shown as it stands.
+
+    Attributes
+    ----------
+    details : tuple of str
+        More lines, where one sentence does not say it all.
+    """
+
+    def __init__(self, text: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.details = tuple(details)
 
 
 class UsageError(StyleTransferError):

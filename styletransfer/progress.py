@@ -1,12 +1,12 @@
-"""How far a run is: the value that the library hands out, and its display on a terminal."""
+"""How far something is, and why it ended: the values that the library hands out."""
 
-import sys
-import time
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Progress:
     loss : float
         The loss of the image accepted last.
     terms : dict of str to float
-        Each term of that loss, with its weight, at the image evaluated last.
+        Each term of that loss, with its weight; they add up to it.
     seconds : float
         Time since the optimisation began.
     image : callable
@@ -35,114 +35,42 @@ class Progress:
     loss: float
     terms: dict[str, float]
     seconds: float
-    image: Callable[[], np.ndarray]
+    image: "Callable[[], np.ndarray]"
 
 
-class ProgressDisplay:
-    """Shows a run: a bar on a terminal, a line now and then elsewhere; always on stderr.
+@dataclass(frozen=True)
+class Download:
+    """How far a download is.
 
-    Notes
-    -----
-    A bar has the percentage, the rate, the time left and the loss. Lines come every ten seconds at
-    most, so that the log of a long run stays short.
+    Attributes
+    ----------
+    what : str
+        Its name; another one is another download.
+    done : int
+        Bytes so far.
+    total : int or None
+        Bytes in all, None where that is not known.
     """
 
-    INTERVAL = 10.0
-
-    def __init__(self) -> None:
-        self._bar = None
-        self._last_line = time.monotonic()
-        self._terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.finish(dirty=True)
-
-    def show(self, progress: Progress) -> None:
-        """Show one step."""
-        if self._terminal:
-            self._update_bar(progress)
-        else:
-            self._print_line(progress)
-
-    def _update_bar(self, progress: Progress) -> None:
-        import progressbar
-
-        if self._bar is None:
-            widgets = [
-                progressbar.Percentage(),
-                " ",
-                progressbar.Bar(),
-                " ",
-                progressbar.SimpleProgress(),
-                " ",
-                progressbar.Variable("rate", format="{formatted_value}", width=10),
-                " ",
-                progressbar.ETA(),
-                " ",
-                # The number itself goes in, with the digits that the widget gives it.
-                progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
-            ]
-            self._bar = progressbar.ProgressBar(max_value=progress.iterations, widgets=widgets)
-            self._bar.start()
-        self._bar.update(progress.iteration, rate=_rate(progress), loss=progress.loss)
-
-    def _print_line(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if progress.iteration < progress.iterations and now - self._last_line < self.INTERVAL:
-            return
-        self._last_line = now
-        left = progress.seconds / progress.iteration * (progress.iterations - progress.iteration)
-        print(
-            f"{progress.iteration}/{progress.iterations} ({_rate(progress)}, {left:.0f} s left)"
-            f" loss {progress.loss:.3e}",
-            file=sys.stderr,
-            flush=True,
-        )
+    what: str
+    done: int
+    total: int | None = None
 
 
-class DownloadDisplay:
-    """Shows a download: a bar on a terminal, nothing elsewhere; always on stderr."""
+class Stop(enum.Enum):
+    """Why a run ended; `Summary.reason` says it in words."""
 
-    def __init__(self) -> None:
-        self._bar = None
-        self._what = ""
+    ITERATIONS = "iterations"
+    NO_GRADIENT = "no gradient"
+    NO_PROGRESS = "no progress"
+    NO_STEP = "no step"
+    EVALUATIONS = "evaluations"
+    TIME = "time"
+    INTERRUPTED = "interrupted"
+    MEMORY = "memory"
+    FAILED = "failed"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.finish(dirty=True)
-
-    def show(self, done: int, total: int | None, what: str) -> None:
-        """Show how many bytes of how many there are.
-
-        Parameters
-        ----------
-        done : int
-            Bytes so far.
-        total : int or None
-            Bytes in all, None where that is not known.
-        what : str
-            Its name; another one begins another bar.
-        """
-        if not sys.stderr.isatty():
-            return
-        import progressbar
-
-        if self._bar is None or what != self._what:
-            self.__exit__()
-            self._what = what
-            length = total or progressbar.UnknownLength
-            self._bar = progressbar.DataTransferBar(prefix=f"{what} ", max_value=length).start()
-        self._bar.update(done)
-
-
-def _rate(progress: Progress) -> str:
-    """Return iterations a second, or seconds an iteration where there are fewer than one."""
-    rate = progress.iteration / max(progress.seconds, 1e-9)
-    return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
+    @property
+    def finished(self) -> bool:
+        """Whether the picture is what was asked for."""
+        return self not in (Stop.INTERRUPTED, Stop.MEMORY, Stop.FAILED)

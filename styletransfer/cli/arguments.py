@@ -19,7 +19,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add a flag for every parameter; `given` returns those that were used."""
     groups = {key: parser.add_argument_group(title) for key, title in _HEADINGS.items()}
     defaults = Settings()
-    for name, option in settings.describe().items():
+    for name, option in settings.describe(Settings).items():
         if not option.kind.metavar:
             continue
         default = getattr(defaults, name)
@@ -36,7 +36,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def given(options: argparse.Namespace) -> dict[str, object]:
     """Return the parameters that flags were used for, as they were typed."""
-    return {name: value for name, value in vars(options).items() if name in settings.describe()}
+    known = settings.describe(Settings)
+    return {name: value for name, value in vars(options).items() if name in known}
 
 
 def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:

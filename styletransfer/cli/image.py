@@ -2,28 +2,22 @@
 
 import argparse
 import logging
-import secrets
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import styletransfer
 from styletransfer.cli.arguments import add_common, add_settings, given
-from styletransfer.errors import ImageError, StyleTransferError, UsageError, explain
-from styletransfer.jobs import plan as jobs
-from styletransfer.jobs.plan import Job
-from styletransfer.settings import Settings, compact, is_number, is_picture, presets
+from styletransfer.cli.messages import complain, say
+from styletransfer.errors import ImageError, UsageError
+from styletransfer.progress import Download, Progress
+from styletransfer.settings import presets
 
 if TYPE_CHECKING:
-    from styletransfer.jobs.local import Extras
+    from styletransfer.jobs.local import Outcome
+    from styletransfer.jobs.plan import Order
     from styletransfer.jobs.recipe import Recipe
-    from styletransfer.transfer.facade import StyleTransfer
-    from styletransfer.transfer.run import Summary
-
-INTERRUPTED = 130
-"""The exit code of a program that Ctrl-C stopped, as shells count."""
+    from styletransfer.jobs.task import Machine, Task
 
 logger = logging.getLogger(__name__)
 
@@ -95,219 +89,128 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render one picture, or several."""
-    options, values, found = _starting_point(options)
+    from styletransfer.jobs.plan import plan
+
+    order, machine, like = _order(options)
+    tasks = plan(order)
+    _check_writable(tasks)
+    return _make(tasks, machine, like, options, order.is_batch)
+
+
+def _order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | None"]:
+    """Return what the arguments ask for, as values; from here on there are no arguments."""
+    from styletransfer.jobs.plan import Order
+    from styletransfer.jobs.task import Extras, Machine
+
+    values, like = _starting_point(options)
     typed = given(options)
-    settings = presets.override(values, typed)
-    if settings.seed is None and is_number(settings.init):
-        # Chosen here, so that the picture can say what it was.
-        settings = replace(settings, seed=secrets.randbelow(1 << 32))
-    for flag, value in (("-s", options.style_img), ("-c", options.content_img)):
-        if not value:
+    contents, styles = options.content_img, options.style_img
+    masks, content_mask, threads = options.style_masks, options.content_mask, options.threads
+    if like is not None:
+        contents = contents or [like.content]
+        styles = styles or like.styles
+        masks = masks or like.style_masks
+        content_mask = content_mask or like.content_mask
+        threads = threads or like.threads
+    for flag, paths in (("-s", styles), ("-c", contents)):
+        if not paths:
             raise UsageError(f"there is no {flag}; give a file")
-    todo = jobs.plan(
-        options.content_img,
-        options.style_img,
+    ratio = typed.get("ratio")
+    order = Order(
+        tuple(contents),
+        tuple(styles),
+        presets.override(values, typed),
+        options.outputs,
         options.all_pairs,
         options.output,
-        options.outputs,
-        lambda content, styles: default_name(content, styles, settings, typed),
+        options.overwrite,
+        None if ratio is None else str(ratio),
+        tuple(masks or ()),
+        content_mask,
+        Extras(options.depth, options.save_every, options.grid, options.plot),
     )
-    batch = jobs.is_batch(options.content_img, options.style_img, options.all_pairs)
-    from styletransfer import images
-
-    try:
-        for job in todo:
-            images.check_writable(job.output, options.depth)
-            for path in _beside(job, options, settings):
-                images.check_writable(path)
-    except ImageError as error:
-        raise UsageError(str(error)) from error
-    _check_sources(todo, options, settings)
-    if batch and not options.overwrite:
-        todo = _missing(todo)
-    return _render_all(options, settings, todo, batch, found)
+    models = None if options.models is None else Path(options.models)
+    return order, Machine(options.gpu_id, threads or 0, models), like
 
 
-def _starting_point(
-    options: argparse.Namespace,
-) -> tuple[argparse.Namespace, Mapping[str, object], "Recipe | None"]:
-    """Return the parameters of a preset or a picture, and its files where no others are given."""
+def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], "Recipe | None"]:
+    """Return the parameters of a preset or a picture, and what the picture says of itself."""
     if options.preset and options.like:
         raise UsageError("--preset and --like exclude each other; leave one of them out")
     if options.preset:
-        return options, presets.read(options.preset).values, None
+        return presets.read(options.preset).values, None
     if not options.like:
-        return options, {}, None
+        return {}, None
     from styletransfer.jobs import recipe
 
     own = vars(options)
     kinds = {"content": "content_img", "styles": "style_img", "init": "init"}
     kinds |= {kind: kind for kind in ("style_masks", "content_mask")}
     anew = {kind for kind, flag in kinds.items() if own.get(flag) is not None}
-    found = recipe.read(options.like, anew)
-    files = {
-        "content_img": [found.content],
-        "style_img": list(found.styles),
-        "style_masks": list(found.style_masks),
-        "content_mask": found.content_mask,
-        "threads": found.threads,
-    }
-    filled = {name: own[name] if own[name] is not None else files[name] for name in files}
-    return argparse.Namespace(**(own | filled)), found.values, found
+    like = recipe.read(options.like, anew)
+    return like.values, like
 
 
-def _render_all(
-    options: argparse.Namespace,
-    settings: Settings,
-    todo: Sequence[Job],
-    batch: bool,
-    found: "Recipe | None",
-) -> int:
-    """Render pictures; of several, go on after one that fails."""
-    from styletransfer.jobs import local as render
-
-    extras = render.Extras(
-        tuple(options.style_masks or ()),
-        options.content_mask,
-        options.depth,
-        options.save_every,
-        options.grid,
-        options.plot,
-        options.verbose,
-        options.threads or 0,
-    )
-    transfer = None
-    code = 0
-    for job in todo:
-        try:
-            pictures = render.read(job, extras)
-        except ImageError as error:
-            if not batch:
-                raise
-            code = _failed(error)
-            continue
-        transfer = transfer or _transfer(options, settings, extras, found)
-        try:
-            summary, interrupted = render.render(transfer, job, pictures, settings, extras)
-        except (StyleTransferError, MemoryError) as error:
-            if not batch:
-                raise
-            code = _failed(error, job)
-            continue
-        if not options.quiet:
-            _sum_up(summary, job)
-        if interrupted:
-            return INTERRUPTED
-    return code
-
-
-def _transfer(
-    options: argparse.Namespace, settings: Settings, extras: "Extras", found: "Recipe | None"
-) -> "StyleTransfer":
-    from styletransfer.jobs import recipe
-    from styletransfer.transfer.facade import StyleTransfer
-
-    transfer = StyleTransfer(
-        settings.model,
-        not options.quiet,
-        gpu_id=options.gpu_id,
-        models=options.models,
-        threads=extras.threads,
-    )
-    if found:
-        recipe.warn_of_differences(
-            found,
-            settings.model,
-            str(transfer.device),
-            extras.threads,
-            transfer.network.weights_digest,
-        )
-    return transfer
-
-
-def _beside(job: Job, options: argparse.Namespace, settings: Settings) -> Iterator[Path]:
-    """Yield what is written beside a picture; of the snapshots the last."""
-    if options.grid:
-        yield job.grid()
-    if options.plot:
-        yield job.curves()
-    if options.save_every:
-        yield job.snapshot(settings.n_iter)
-
-
-def _check_sources(todo: Sequence[Job], options: argparse.Namespace, settings: Settings) -> None:
-    """Refuse to overwrite what goes in, by a picture or by what is written beside it."""
-    others = [*(options.style_masks or ())]
-    others += [options.content_mask] if options.content_mask else []
-    others += [Path(settings.init)] if is_picture(settings.init) else []
-
-    def written(job: Job) -> Iterator[Path]:
-        yield job.output
-        yield from _beside(job, options, settings)
-        if options.save_every:
-            yield from job.snapshots()
-
-    jobs.check_sources(todo, others, written)
-
-
-def _missing(todo: Sequence[Job]) -> list[Job]:
-    """Return the pictures that are not there yet; one that was interrupted does not count."""
-    left = []
-    for job in todo:
-        if job.output.exists() and not _was_interrupted(job.output):
-            logger.info("%s is there already", job.output)
-        else:
-            left.append(job)
-    return left
-
-
-def _was_interrupted(path: Path) -> bool:
-    """Whether a picture says that it was; one that cannot be read says nothing."""
+def _check_writable(tasks: Sequence["Task"]) -> None:
+    """Refuse, before anything is made, what could not be written in the end."""
     from styletransfer import images
 
     try:
-        stored = images.read_parameters(path)
-    except ImageError:
-        return False
-    return stored is not None and stored.get("reason") == "interrupted"
+        for task in tasks:
+            images.check_writable(task.output, task.extras.depth)
+            for path in task.written():
+                images.check_writable(path)
+    except ImageError as error:
+        raise UsageError(str(error)) from error
 
 
-def _failed(error: Exception, job: Job | None = None) -> int:
-    """Say what went wrong with one picture of several."""
-    text = explain(error)
-    print(f"error: {job.content}: {text}" if job else f"error: {text}", file=sys.stderr)
-    return 1
+def _make(
+    tasks: Sequence["Task"],
+    machine: "Machine",
+    like: "Recipe | None",
+    options: argparse.Namespace,
+    batch: bool,
+) -> int:
+    """Make pictures and say what became of each; of several, go on after one that fails."""
+    from styletransfer.display import Display
+    from styletransfer.jobs.local import Watch, make_all
+
+    signals = options.signals
+    code = 0
+    # With --verbose there is a line for each iteration, which a bar would only tear apart.
+    with Display(not (options.quiet or options.verbose)) as display:
+
+        def tell(step: Progress | Download) -> None:
+            signals.saving = signals.saving or isinstance(step, Progress)
+            display.show(step)
+
+        watch = Watch(tell, signals.stopped, options.verbose)
+        for outcome in make_all(tasks, machine, watch, like):
+            signals.saving = False
+            display.end()
+            if outcome.error is not None and (options.debug or not batch):
+                _say_saved(outcome)
+                raise outcome.error
+            if outcome.error is not None:
+                complain(outcome.error, str(outcome.task.content))
+                code = 1
+            elif not options.quiet:
+                _sum_up(outcome)
+    return signals.code if signals.stopped() else code
 
 
-def _sum_up(end: "Summary", job: Job) -> None:
-    print(
+def _say_saved(outcome: "Outcome") -> None:
+    if outcome.output is not None:
+        logger.warning("the best picture so far is saved in %s", outcome.output)
+
+
+def _sum_up(outcome: "Outcome") -> None:
+    end = outcome.summary
+    say(
         f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
-        f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}\nsaved {job.output.resolve()}",
-        flush=True,
+        f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}"
     )
-
-
-def default_name(
-    content: Path, styles: Sequence[Path], settings: Settings, typed: Mapping[str, object]
-) -> str:
-    """Return the original's name for a result; the ratio and the exponent as typed.
-
-    Parameters
-    ----------
-    content : Path
-        The content image.
-    styles : sequence of Path
-        The style images.
-    settings : Settings
-        All parameters.
-    typed : mapping of str to object
-        Those that flags were used for, as they were typed.
-    """
-    ratio = typed.get("ratio", compact(settings.ratio))
-    init = Path(settings.init).stem if is_picture(settings.init) else settings.init
-    style = "+".join(path.stem for path in styles)
-    model = Path(settings.model).name
-    return f"{content.stem}-{style}-{model}-{init}-{ratio}-{settings.n_iter}.jpg"
+    say(f"saved {outcome.output.resolve()}")
 
 
 def _name(text: str) -> str:

@@ -3,13 +3,12 @@
 import argparse
 import logging
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.cli.arguments import add_common
 from styletransfer.errors import StyleTransferError
-from styletransfer.settings import NETWORK_NAMES
+from styletransfer.settings.choices import NETWORK_NAMES
 
 if TYPE_CHECKING:
     from styletransfer.weights import Status
@@ -65,13 +64,17 @@ def _list(options: argparse.Namespace) -> int:
 
 def _fetch(options: argparse.Namespace) -> int:
     from styletransfer import weights
-    from styletransfer.progress import DownloadDisplay
+    from styletransfer.display import Display
+    from styletransfer.progress import Download
 
     folders = weights.model_directories(options.models)
     for name in options.names:
-        with nullcontext() if options.quiet else DownloadDisplay() as display:
-            progress = display.show if display else None
-            status = weights.fetch(name, folders, options.source, logger.info, progress)
+        with Display(not options.quiet) as display:
+
+            def tell(done: int, total: int | None, what: str) -> None:
+                display.show(Download(what, done, total))  # noqa: B023
+
+            status = weights.fetch(name, folders, options.source, logger.info, tell)
         logger.info("%s: %s", name, _state(status))
     return 0
 

@@ -1,7 +1,6 @@
 """The command line: parsers, messages, exit codes."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,10 @@ from typing import NoReturn
 
 import styletransfer
 from styletransfer.cli import image, models, presets
-from styletransfer.errors import UsageError, explain
+from styletransfer.cli.messages import complain, logging_to_stderr
+from styletransfer.cli.signals import Interrupted, Signals
+from styletransfer.errors import UsageError
+from styletransfer.text import printable
 
 # Nothing heavy is imported up here, nor by the commands: --help must come at once.
 
@@ -63,25 +65,24 @@ def main_style(arguments: Sequence[str] | None = None, outputs: Path | None = No
 
 def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
     """Carry a command out and turn what goes wrong into one sentence and an exit code."""
-    _start_logging(options.quiet)
     options.outputs = outputs or Path("outputs")
-    try:
-        code = options.command(options)
-        print(end="", flush=True)
-        return code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return image.INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return 1
-    except Exception as error:
-        if options.debug:
-            raise
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    finally:
-        logging.getLogger("styletransfer").handlers.clear()
+    with logging_to_stderr(options.quiet), Signals() as signals:
+        options.signals = signals
+        try:
+            code: int = options.command(options)
+            print(end="", flush=True)
+            return code
+        except KeyboardInterrupt as interrupt:
+            print("interrupted", file=sys.stderr)
+            return interrupt.code if isinstance(interrupt, Interrupted) else signals.code
+        except BrokenPipeError:
+            _drop_output()
+            return 1
+        except Exception as error:
+            if options.debug:
+                raise
+            complain(error)
+            return 2 if isinstance(error, UsageError) else 1
 
 
 def _drop_output() -> None:
@@ -89,21 +90,11 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _start_logging(quiet: bool) -> None:
-    """Send the package's log to stderr, with --quiet warnings and errors only."""
-    logger = logging.getLogger("styletransfer")
-    logger.setLevel(logging.WARNING if quiet else logging.INFO)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter())
-    logger.handlers = [handler]
-    logger.propagate = False
-
-
 class _Parser(argparse.ArgumentParser):
     """Tells what is wrong with arguments as everything else is told: in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help lists the arguments)\n")
+        self.exit(2, f"error: {printable(message)} (--help lists the arguments)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         try:
@@ -112,11 +103,3 @@ class _Parser(argparse.ArgumentParser):
             _drop_output()
             status = 1
         super().exit(status, message)
-
-
-class _Formatter(logging.Formatter):
-    """Plain lines, those that warn marked so."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"

@@ -2,6 +2,7 @@
 
 from styletransfer.images.decoders import MAX_PIXELS
 from styletransfer.images.pictures import (
+    bounds,
     check_writable,
     deprocess,
     load,
@@ -17,6 +18,7 @@ from styletransfer.images.pictures import (
 
 __all__ = [
     "MAX_PIXELS",
+    "bounds",
     "check_writable",
     "deprocess",
     "load",
@@ -29,3 +31,8 @@ __all__ = [
     "scale_for",
     "side_by_side",
 ]
+
+
+def save_somewhere(path, *a, **k):
+    save(path, *a, **k)
+    return path

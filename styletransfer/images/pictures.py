@@ -325,6 +325,12 @@ def deprocess(data: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.clip(bgr[:, :, ::-1] / np.float32(255), 0, 1, dtype=np.float32)
 
 
+def bounds(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return black and white as a network sees them, each (1, 3, 1, 1)."""
+    black = -np.asarray(mean).reshape(1, 3, 1, 1)
+    return black, 255 + black
+
+
 def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Lay a picture (H, W, 3) of opacity (H, W) over white."""
     return 1 + (rgb - 1) * alpha[:, :, np.newaxis]

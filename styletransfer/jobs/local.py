@@ -1,57 +1,68 @@
-"""One picture of a command, from its files to its file."""
+"""Pictures made on this machine, from their files to their files."""
 
-import signal
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from styletransfer import images
+from styletransfer.errors import StyleTransferError
 from styletransfer.jobs import plot, recipe
-from styletransfer.jobs.plan import Job
-from styletransfer.progress import Progress
-from styletransfer.settings import Settings, is_picture
-from styletransfer.transfer.facade import StyleTransfer
-from styletransfer.transfer.run import Summary
+from styletransfer.jobs.recipe import Recipe
+from styletransfer.jobs.task import Machine, Task
+from styletransfer.progress import Download, Progress, Stop
+from styletransfer.storage import digest
+from styletransfer.transfer import StyleTransfer, Summary
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What goes in and comes out besides the pictures themselves.
+class Watch:
+    """How somebody follows what is made.
 
     Attributes
     ----------
-    style_masks : tuple of Path
-        Gray images, one a style.
-    content_mask : Path or None
-        A gray image.
-    depth : int
-        Bits a channel of the result.
-    save_every : int or None
-        After how many iterations a snapshot is written, each time.
-    grid, plot : bool
-        Whether to write the pictures side by side, and the course of the loss.
+    tell : callable
+        Gets a `Progress` after each iteration, and a `Download` while networks are fetched.
+    stopped : callable
+        Asked between evaluations; where it returns true, the run ends with the best image so far.
     verbose : bool
-        Whether to log every iteration.
-    threads : int
-        Threads on the CPU, to be stored.
+        Whether each iteration is logged.
     """
 
-    style_masks: tuple[Path, ...] = ()
-    content_mask: Path | None = None
-    depth: int = 8
-    save_every: int | None = None
-    grid: bool = False
-    plot: bool = False
+    tell: Callable[[Progress | Download], None] = lambda step: None
+    stopped: Callable[[], bool] = lambda: False
     verbose: bool = False
-    threads: int = 0
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of a job, read.
+class Outcome:
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : Task
+        What was asked for.
+    summary : Summary or None
+        How the run ended; None where there was none.
+    output : Path or None
+        Where the picture is; None where there is none.
+    error : Exception or None
+        What went wrong; there may be a picture all the same, the best so far.
+    """
+
+    task: Task
+    summary: Summary | None = None
+    output: Path | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The files of a task, read.
 
     Attributes
     ----------
@@ -63,8 +74,10 @@ class Pictures:
         As the content, each of its own size.
     style_masks : tuple of ndarray, shape (H, W)
         In [0, 1]; none, or one a style.
-    content_mask : ndarray, shape (H, W), or None
-        In [0, 1].
+    content_mask, init : ndarray or None
+        A mask, a picture.
+    digests : dict of str to list of str
+        sha256 of the files, by kind, taken when they were read.
     """
 
     content: np.ndarray
@@ -72,133 +85,185 @@ class Pictures:
     styles: tuple[np.ndarray, ...]
     style_masks: tuple[np.ndarray, ...]
     content_mask: np.ndarray | None
+    init: np.ndarray | None
+    digests: dict[str, list[str]]
 
 
-def read(job: Job, extras: Extras) -> Pictures:
-    """Read the files of a job.
+def make_all(
+    tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
+) -> Iterator[Outcome]:
+    """Make pictures one after the other, and yield what became of each.
 
-    Parameters
-    ----------
-    job : Job
-        Its content and its styles.
-    extras : Extras
-        Its masks.
-
-    Raises
-    ------
-    ImageError
-        If one cannot be read.
-    """
-    styles = tuple(images.load(path) for path in job.styles)
-    content, alpha = images.load_with_alpha(job.content)
-    return Pictures(
-        content,
-        alpha,
-        styles,
-        tuple(_mask(path) for path in extras.style_masks),
-        None if extras.content_mask is None else _mask(extras.content_mask),
-    )
-
-
-def render(
-    transfer: StyleTransfer, job: Job, pictures: Pictures, settings: Settings, extras: Extras
-) -> tuple[Summary, bool]:
-    """Make a picture and write it, and what else was asked for.
-
-    Parameters
-    ----------
-    transfer : StyleTransfer
-        Has the network, and runs on the device.
-    job : Job
-        What goes in, and where the picture goes.
-    pictures : Pictures
-        What `read` returned.
-    settings : Settings
-        All parameters.
-    extras : Extras
-        What else goes in and comes out.
-
-    Returns
-    -------
-    summary : Summary
-        How the run ended.
-    interrupted : bool
-        Whether by Ctrl-C; the picture is then the best so far.
+    One that fails does not keep the others from being made. After one that was stopped there is no
+    further one. `like` is the picture that is repeated: what is different now is told.
 
     Raises
     ------
     KeyboardInterrupt
-        If it was interrupted before there was an image.
+        If a run is interrupted before there is an image.
     StyleTransferError
-        If something cannot work.
+        If there is no such network, or device, for any of them.
+    """
+    transfer: StyleTransfer | None = None
+    known: dict[Path, tuple[str, np.ndarray]] = {}
+    for task in tasks:
+        try:
+            pictures = _read(task, known)
+        except Exception as error:
+            yield Outcome(task, error=error)
+            continue
+        if transfer is None:
+            transfer = StyleTransfer(
+                task.settings.model,
+                False,
+                gpu_id=machine.gpu_id,
+                models=machine.models,
+                threads=machine.threads,
+                progress=watch.tell,
+            )
+            if like is not None:
+                recipe.warn_of_differences(like, task.settings.model, *_place(transfer, machine))
+        outcome = _make(transfer, task, pictures, machine, watch)
+        yield outcome
+        if outcome.summary is not None and outcome.summary.stop is Stop.INTERRUPTED:
+            return
+
+
+def _make(
+    transfer: StyleTransfer, task: Task, pictures: _Pictures, machine: Machine, watch: Watch
+) -> Outcome:
+    """Make a picture and write it, and what else was asked for.
+
+    Whatever ends the run once there is an image, that image is written.
     """
     course = _Course()
-    listeners: list[Callable[[Progress], None]] = [course.note] if extras.plot else []
-    if extras.save_every:
-        listeners.append(_Snapshots(job, extras, pictures.alpha).take)
+    listeners: list[Callable[[Progress], None]] = [watch.tell]
+    if task.extras.plot:
+        listeners.append(course.note)
+    if task.extras.save_every:
+        listeners.append(lambda step: _take_snapshot(task, pictures, step))
 
     def tell(step: Progress) -> None:
         for listener in listeners:
             listener(step)
 
-    interrupted = False
+    error: Exception | None = None
+    options = task.settings.options()
+    if pictures.init is not None:
+        options["init"] = pictures.init
     try:
         transfer.transfer_style(
             pictures.styles,
             pictures.content,
-            verbose=extras.verbose,
+            verbose=watch.verbose,
             style_masks=pictures.style_masks,
             content_mask=pictures.content_mask,
             progress=tell,
-            **settings.options(),
+            stopped=watch.stopped,
+            **options,
         )
     except KeyboardInterrupt:
         if not transfer.has_image:
             raise
-        interrupted = True
-    result, summary = transfer.get_generated(), transfer.summary
-    parameters = recipe.describe_run(
-        recipe.plain(vars(settings)),
-        _files(job, settings, extras),
-        recipe.circumstances(str(transfer.device), extras.threads, transfer.network.weights_digest),
-        summary.iterations,
-        summary.reason,
-    )
-    with _undisturbed() if interrupted else nullcontext():
-        images.save(job.output, result, pictures.alpha, extras.depth, parameters)
-        if extras.grid:
-            row = images.side_by_side([pictures.content, *pictures.styles, result])
-            images.save(job.grid(), row)
-        if extras.plot and course.iterations:
-            curves = plot.loss_curves(course.iterations, course.curves)
-            images.save(job.curves(), curves)
-    return summary, interrupted
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep a second Ctrl-C from losing what the first one is to save."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except Exception as failure:
+        error = failure
+    if not transfer.has_image:
+        return Outcome(task, transfer.summary, None, error)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        output = _write(transfer, task, pictures, machine, course)
+    except Exception as failure:
+        return Outcome(task, transfer.summary, None, failure)
+    return Outcome(task, transfer.summary, output, error)
 
 
-def _files(job: Job, settings: Settings, extras: Extras) -> dict[str, Sequence[Path]]:
-    """Return the files that go into a picture, by what they are."""
-    return {
-        "content": [job.content],
-        "styles": job.styles,
-        "style_masks": extras.style_masks,
-        "content_mask": [extras.content_mask] if extras.content_mask else [],
-        "init": [Path(settings.init)] if is_picture(settings.init) else [],
-    }
+def _write(
+    transfer: StyleTransfer, task: Task, pictures: _Pictures, machine: Machine, course: "_Course"
+) -> Path:
+    """Write the picture and what belongs to it; return where the picture is."""
+    result, summary = transfer.get_generated(), transfer.summary
+    assert summary is not None
+    parameters = recipe.describe(
+        task, pictures.digests, recipe.circumstances(*_place(transfer, machine)), summary
+    )
+    output = images.save_somewhere(
+        task.output, result, pictures.alpha, task.extras.depth, parameters
+    )
+    if output != task.output:
+        logger.warning("%s could not be written; the picture is in %s", task.output, output)
+    if task.extras.grid:
+        row = images.side_by_side([pictures.content, *pictures.styles, result])
+        _write_beside(task.grid, row)
+    if task.extras.plot and course.iterations:
+        _write_beside(task.curves, plot.loss_curves(course.iterations, course.curves))
+    return output
 
 
-def _mask(path: Path) -> np.ndarray:
-    """Read a mask, (H, W): the mean of the colours, what is transparent being white."""
-    return images.load(path).mean(axis=2)
+def _write_beside(path: Path, picture: np.ndarray, *options: object) -> None:
+    """Write what belongs to a picture; where that fails, the picture itself is no worse."""
+    try:
+        images.save(path, picture, *options)
+    except StyleTransferError as error:
+        logger.warning("%s", error)
+
+
+def _take_snapshot(task: Task, pictures: _Pictures, step: Progress) -> None:
+    """Write the image of an iteration if it is due."""
+    every = task.extras.save_every
+    if every and step.iteration % every == 0:
+        path = task.snapshot(step.iteration)
+        _write_beside(path, step.image(), pictures.alpha, task.extras.depth)
+
+
+def _place(transfer: StyleTransfer, machine: Machine) -> tuple[str, int, str]:
+    """Return what a picture depends on besides its parameters, see `recipe.circumstances`."""
+    return str(transfer.device), machine.threads, transfer.network.weights_digest
+
+
+def _read(task: Task, known: dict[Path, tuple[str, np.ndarray]]) -> _Pictures:
+    """Read the files of a task, and take their digests as they are now.
+
+    What a batch has in common, all but the contents, is read once: `known` keeps it.
+    """
+    files = task.files
+    seen = {kind: [_known(path, known) for path in files[kind]] for kind in files if kind in _KEPT}
+    # Before it is decoded: a picture that is changed while a run lasts went in as it was.
+    content_digest = _digest(task.content)
+    content, alpha = images.load_with_alpha(task.content)
+    masks = [_gray(picture) for _, picture in seen["content_mask"]]
+    first = [picture for _, picture in seen["init"]]
+    return _Pictures(
+        content,
+        alpha,
+        tuple(picture for _, picture in seen["styles"]),
+        tuple(_gray(picture) for _, picture in seen["style_masks"]),
+        masks[0] if masks else None,
+        first[0] if first else None,
+        {"content": [content_digest]}
+        | {kind: [read for read, _ in pairs] for kind, pairs in seen.items()},
+    )
+
+
+_KEPT = ("styles", "style_masks", "content_mask", "init")
+
+
+def _known(path: Path, known: dict[Path, tuple[str, np.ndarray]]) -> tuple[str, np.ndarray]:
+    """Return a file's digest and picture, read once."""
+    if path not in known:
+        known[path] = _digest(path), images.load(path)
+    return known[path]
+
+
+def _digest(path: Path) -> str:
+    """Return a file's digest; of one that cannot be read none: decoding it says why."""
+    try:
+        return digest(path) if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _gray(picture: np.ndarray) -> np.ndarray:
+    """Return a picture as a mask, (H, W): the mean of the colours, what is transparent white."""
+    return picture.mean(axis=2)
 
 
 class _Course:
@@ -213,18 +278,3 @@ class _Course:
         self.iterations.append(step.iteration)
         for name, value in ({"loss": step.loss} | step.terms).items():
             self.curves.setdefault(name, []).append(value)
-
-
-class _Snapshots:
-    """Writes the image now and then, beside where the result goes."""
-
-    def __init__(self, job: Job, extras: Extras, alpha: np.ndarray | None) -> None:
-        self._job = job
-        self._extras = extras
-        self._alpha = alpha
-
-    def take(self, step: Progress) -> None:
-        """Write the image if its iteration is due."""
-        if step.iteration % self._extras.save_every == 0:
-            path = self._job.snapshot(step.iteration)
-            images.save(path, step.image(), self._alpha, self._extras.depth)

@@ -1,162 +1,152 @@
 """Which pictures are to be made of which, and where they go."""
 
+import logging
 import os
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from styletransfer.errors import UsageError
+from styletransfer.jobs import naming
+from styletransfer.jobs.task import Extras, Task
+from styletransfer.settings import Settings, is_number
+
+logger = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 """The files of a folder that are taken."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture to be made.
+class Order:
+    """What is asked for: one picture, or several.
 
     Attributes
     ----------
-    content : Path
-        The content image.
-    styles : tuple of Path
-        The style images, together in one picture.
-    output : Path
-        The file to write.
-    """
-
-    content: Path
-    styles: tuple[Path, ...]
-    output: Path
-
-    def beside(self, what: str, suffix: str | None = None) -> Path:
-        """Return where something that belongs to the picture goes.
-
-        Parameters
-        ----------
-        what : str
-            Put behind the name.
-        suffix : str, optional
-            Of the file; by default that of the picture.
-        """
-        return self.output.with_name(f"{self.output.stem}-{what}{suffix or self.output.suffix}")
-
-    def grid(self) -> Path:
-        """Return where content, styles and result go side by side."""
-        return self.beside("grid")
-
-    def curves(self) -> Path:
-        """Return where the course of the loss goes."""
-        return self.beside("loss", ".png")
-
-    def snapshot(self, iteration: int) -> Path:
-        """Return where the image after an iteration goes."""
-        return self.beside(f"{iteration:05}")
-
-    def snapshots(self) -> list[Path]:
-        """Return the files that are there already under names of snapshots."""
-        name = re.compile(rf"{re.escape(self.output.stem)}-\d{{5,}}{re.escape(self.output.suffix)}")
-        folder = self.output.parent
-        return [p for p in folder.iterdir() if name.fullmatch(p.name)] if folder.is_dir() else []
-
-
-def is_batch(contents: Sequence[Path], styles: Sequence[Path], all_pairs: bool) -> bool:
-    """Whether more than one picture is asked for, a folder's counting as many.
-
-    Parameters
-    ----------
-    contents, styles : sequence of Path
-        Files and folders.
-    all_pairs : bool
-        Whether each style makes a picture of its own.
-    """
-    several = [*contents, *styles] if all_pairs else contents
-    return (
-        any(path.is_dir() for path in several)
-        or len(contents) > 1
-        or (all_pairs and len(styles) > 1)
-    )
-
-
-def plan(
-    contents: Sequence[Path],
-    styles: Sequence[Path],
-    all_pairs: bool,
-    output: str | None,
-    outputs: Path,
-    name: Callable[[Path, Sequence[Path]], str],
-) -> list[Job]:
-    """Return the pictures to be made.
-
-    Parameters
-    ----------
-    contents, styles : sequence of Path
+    contents, styles : tuple of Path
         Files, and folders that stand for the pictures in them.
+    settings : Settings
+        All parameters.
+    folder : Path
+        Where results go if no output is given.
     all_pairs : bool
         Whether each style makes a picture of its own; else all go into one together.
     output : str or None
         A file, or a folder: one that is there, or a name that ends in a slash. Several pictures
         need a folder, whose name needs no slash.
-    outputs : Path
-        The folder where no output is given.
-    name : callable
-        Returns a file name for a content and its styles.
+    overwrite : bool
+        Whether what is there already of several is made again.
+    ratio : str or None
+        The ratio as it was typed, for names.
+    style_masks : tuple of Path
+        None, or one a style.
+    content_mask : Path or None
+        The content's mask.
+    extras : Extras
+        What else is written.
+    """
+
+    contents: tuple[Path, ...]
+    styles: tuple[Path, ...]
+    settings: Settings
+    folder: Path
+    all_pairs: bool = False
+    output: str | None = None
+    overwrite: bool = False
+    ratio: str | None = None
+    style_masks: tuple[Path, ...] = ()
+    content_mask: Path | None = None
+    extras: Extras = field(default_factory=Extras)
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether more than one picture is asked for, a folder's counting as many."""
+        several = [*self.contents, *self.styles] if self.all_pairs else [*self.contents]
+        return (
+            any(path.is_dir() for path in several)
+            or len(self.contents) > 1
+            or (self.all_pairs and len(self.styles) > 1)
+        )
+
+
+def plan(order: Order) -> list[Task]:
+    """Return the pictures to be made; of several, those that are not there yet.
+
+    Names that are made, and not given, never stand for what was made from other parameters or
+    pictures: the new picture gets a name of its own, and the log says so.
 
     Raises
     ------
     UsageError
         If a folder has no pictures, the output is neither a picture's name nor a folder's, several
-        pictures would go into one file, two would have the same name, or they would go into a
-        folder that is looked through for pictures.
+        pictures would go into one file, two would have the same name, they would go into a folder
+        that is looked through for pictures, or one would overwrite a picture that goes in.
     """
-    batch = is_batch(contents, styles, all_pairs)
-    looked_through = [path for path in (*contents, *styles) if path.is_dir()]
-    contents, styles = _files(contents), _files(styles)
-    groups = [(style,) for style in styles] if all_pairs else [tuple(styles)]
+    looked_through = [path for path in (*order.contents, *order.styles) if path.is_dir()]
+    contents, styles = _files(order.contents), _files(order.styles)
+    groups = [(style,) for style in styles] if order.all_pairs else [tuple(styles)]
     pairs = [(content, group) for content in contents for group in groups]
-    if output is None or _is_folder(output, batch):
-        folder = outputs if output is None else Path(output)
-        jobs = [Job(content, group, folder / name(content, group)) for content, group in pairs]
-    else:
-        jobs = [Job(*pairs[0], Path(output))]
-    _check_place(jobs[0].output.parent, looked_through)
-    seen: dict[Path, Job] = {}
-    for job in jobs:
-        other = seen.setdefault(job.output, job)
-        if other is not job:
-            raise UsageError(
-                f"{_named(other)} and {_named(job)} would both become {job.output}; rename one"
+    named = order.output is not None and not _is_folder(order.output, order.is_batch)
+    folder = order.folder if order.output is None else Path(order.output)
+    tasks = []
+    for content, group in pairs:
+        name = naming.default(content, group, order.settings, order.ratio)
+        output = folder if named else folder / name
+        tasks.append(
+            Task(
+                content,
+                group,
+                output,
+                order.settings,
+                order.style_masks,
+                order.content_mask,
+                order.extras,
             )
-    return jobs
+        )
+    _check_place(tasks[0].output.parent, looked_through)
+    _check_apart(tasks)
+    check_sources(tasks)
+    if not named:
+        tasks = _with_free_names(tasks, order)
+        check_sources(tasks)
+    return [_seeded(task) for task in tasks]
 
 
-def check_sources(
-    jobs: Sequence[Job], others: Sequence[Path], written: Callable[[Job], Iterable[Path]]
-) -> None:
-    """Refuse jobs that would overwrite a picture that goes in.
+def check_sources(tasks: Sequence[Task]) -> None:
+    """Raise UsageError if a picture that goes in would be overwritten.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        All, those included that may be skipped: a picture that goes in is no result.
-    others : sequence of Path
-        What goes in besides contents and styles.
-    written : callable
-        Returns the files that a job would write.
-
-    Raises
-    ------
-    UsageError
-        If there is one; it names the picture.
+    Those of tasks that may be skipped count too: a picture that goes in is no result.
     """
-    going_in = {path for job in jobs for path in (job.content, *job.styles)} | set(others)
+    going_in = {path for task in tasks for paths in task.files.values() for path in paths}
     sources = {_identity(path): path for path in going_in if path.exists()}
-    for job in jobs:
-        for path in written(job):
-            source = sources.get(_identity(path)) if path.exists() else None
+    for task in tasks:
+        for path in task.overwritten():
+            source = sources.get(_identity(path))
             if source is not None:
                 raise UsageError(f"{source} goes in and would be overwritten; give another -o")
+
+
+def _with_free_names(tasks: Sequence[Task], order: Order) -> list[Task]:
+    """Return the tasks that are to be run, none over what was made otherwise."""
+    left = []
+    taken = {task.output for task in tasks}
+    for task in tasks:
+        chosen, there = naming.free(task, taken)
+        taken.add(chosen)
+        if there is not None and there.finished and order.is_batch and not order.overwrite:
+            logger.info("%s is there already", chosen)
+            continue
+        left.append(replace(task, output=chosen))
+    return left
+
+
+def _seeded(task: Task) -> Task:
+    """Return a task whose noise, if it begins with one, is chosen: the picture can say which."""
+    settings = task.settings
+    if settings.seed is not None or not is_number(settings.init):
+        return task
+    return replace(task, settings=replace(settings, seed=secrets.randbelow(1 << 32)))
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -170,8 +160,9 @@ def _is_folder(output: str, batch: bool) -> bool:
     path = Path(output)
     try:
         is_there = path.is_dir()
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}; choose another") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{output} cannot be written: {reason}; choose another") from error
     if is_there or output.endswith(("/", os.sep)):
         return True
     if batch and path.suffix.lower() in PICTURES:
@@ -194,8 +185,19 @@ def _check_place(folder: Path, looked_through: Iterable[Path]) -> None:
             )
 
 
-def _named(job: Job) -> str:
-    return f"{job.content} in the style of {' and '.join(map(str, job.styles))}"
+def _check_apart(tasks: Sequence[Task]) -> None:
+    """Refuse two pictures of one name."""
+    seen: dict[Path, Task] = {}
+    for task in tasks:
+        other = seen.setdefault(task.output, task)
+        if other is not task:
+            raise UsageError(
+                f"{_named(other)} and {_named(task)} would both become {task.output}; rename one"
+            )
+
+
+def _named(task: Task) -> str:
+    return f"{task.content} in the style of {' and '.join(map(str, task.styles))}"
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -1,16 +1,24 @@
-"""What made a picture: written into it, read from it, and followed again."""
+"""What made a picture: written into it, read from it, compared, and followed again."""
 
+import json
 import logging
 import os
 import platform
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
-from styletransfer.settings import check_names, describe
+from styletransfer.jobs.task import Task
+from styletransfer.progress import Stop
+from styletransfer.settings import Settings, check_names
+from styletransfer.storage import digest
+
+if TYPE_CHECKING:
+    from styletransfer.transfer import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -50,40 +58,27 @@ class Recipe:
     circumstances: Mapping[str, object]
 
 
-def describe_run(
-    settings: Mapping[str, object],
-    files: Mapping[str, Sequence[Path]],
+def describe(
+    task: Task,
+    digests: Mapping[str, Sequence[str]],
     circumstances: Mapping[str, object],
-    iterations: int,
-    reason: str,
+    summary: "Summary",
 ) -> dict[str, object]:
     """Return what is stored in a picture.
 
-    Parameters
-    ----------
-    settings : mapping of str to object
-        All parameters.
-    files : mapping of str to sequence of Path
-        The pictures that went in, by what they are: content, styles, style_masks, content_mask and
-        init. Their paths are kept as they were given, with digests.
-    circumstances : mapping of str to object
-        See `circumstances`.
-    iterations : int
-        How many were done.
-    reason : str
-        Why it ended.
+    `digests` are those of the task's files by kind, taken when they were read; paths are kept as
+    they were given.
     """
-    from styletransfer.weights.download import digest
-
+    files = {
+        kind: [[str(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
+        for kind, paths in task.files.items()
+    }
     return {
         **circumstances,
-        "settings": dict(settings),
-        "files": {
-            kind: [[str(path), digest(path, "sha256")] for path in paths]
-            for kind, paths in files.items()
-        },
-        "iterations": iterations,
-        "reason": reason,
+        "settings": task.settings.plain(),
+        "files": files,
+        "iterations": summary.iterations,
+        "reason": summary.stop.value,
     }
 
 
@@ -106,6 +101,68 @@ def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
         "cores": os.cpu_count(),
         "weights": weights,
     }
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A file that is where a picture is to go.
+
+    Attributes
+    ----------
+    differs : tuple of str
+        In what it is another picture than the one that is to be made; empty where it is the same.
+    finished : bool
+        Whether its run came to its end.
+    """
+
+    differs: tuple[str, ...]
+    finished: bool
+
+
+def compare(path: Path, task: Task) -> Existing | None:
+    """Say what a file that is there has to do with a task; None if there is none."""
+    from styletransfer import images
+
+    if not path.exists():
+        return None
+    try:
+        stored = images.read_parameters(path)
+    except ImageError:
+        stored = None
+    if stored is None:
+        return Existing(("not made by this program, or damaged",), False)
+    values, files = stored.get("settings"), stored.get("files")
+    if not (isinstance(values, dict) and isinstance(files, dict)):
+        return Existing(("damaged",), False)
+    # What is stored went through JSON, where a tuple is a list.
+    wanted = json.loads(json.dumps(task.settings.plain()))
+    usual = json.loads(json.dumps(Settings().plain()))
+    ignored = {"init"} if task.files["init"] else set()
+    ignored |= {"seed"} if task.settings.seed is None else set()
+    differs = [
+        name
+        for name, value in wanted.items()
+        if name not in ignored and values.get(name, usual[name]) != value
+    ]
+    inputs = {
+        kind: [digest(p) if p.is_file() else None for p in paths]
+        for kind, paths in task.files.items()
+    }
+    if any(_digests(files.get(kind, [])) != seen for kind, seen in inputs.items()):
+        differs.append("pictures that go in")
+    return Existing(tuple(differs), is_finished(stored))
+
+
+def is_finished(stored: Mapping[str, object]) -> bool:
+    """Whether a picture says that its run came to its end."""
+    unfinished = {stop.value for stop in Stop if not stop.finished}
+    return stored.get("reason") not in unfinished
+
+
+def _digests(entries: object) -> list[object]:
+    if not isinstance(entries, list):
+        return []
+    return [entry[1] for entry in entries if isinstance(entry, list) and len(entry) == 2]
 
 
 def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
@@ -133,7 +190,7 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     values, files, threads = (stored.get(key) for key in ("settings", "files", "threads"))
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
-    check_names(values, str(picture))
+    check_names(Settings, values, str(picture))
     found = {
         kind: () if kind in anew else _find(files.get(kind, []), kind, picture) for kind in _KINDS
     }
@@ -145,8 +202,8 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     if found["init"]:
         values = values | {"init": str(found["init"][0])}
-    if stored.get("reason") == "interrupted":
-        logger.warning("%s was interrupted; this run goes on to its end", picture)
+    if not is_finished(stored):
+        logger.warning("%s is not finished; this run goes on to its end", picture)
     return Recipe(
         picture,
         values,
@@ -157,13 +214,6 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
         min(max(threads, 0), os.cpu_count() or 1),
         stored,
     )
-
-
-def plain(values: Mapping[str, object]) -> dict[str, object]:
-    """Return parameters as what JSON has."""
-    result = {name: values[name] for name in describe()}
-    result["stages"] = [asdict(part) for part in result["stages"]]
-    return result
 
 
 def versions() -> dict[str, str]:
@@ -187,8 +237,6 @@ _KINDS = ("content", "styles", "style_masks", "content_mask", "init")
 
 def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
     """Return the files of one kind, having checked that they are the same as then."""
-    from styletransfer.weights.download import digest
-
     if not isinstance(entries, list) or len(entries) > _MOST_FILES:
         raise ImageError(f"{picture}: what it says of its {kind} is damaged")
     found = []
@@ -202,7 +250,7 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
             raise UsageError(
                 f"{picture} was made with {path}, which is not here; put it there or give it anew"
             )
-        same = [place for place in here if digest(place, "sha256") == expected]
+        same = [place for place in here if digest(place) == expected]
         if not same:
             raise UsageError(
                 f"{here[0]} is not the file that {picture} was made with; put that there, or give"

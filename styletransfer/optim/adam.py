@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from styletransfer.optim.protocol import Function, Image
 from styletransfer.optim.resampling import stretched
+from styletransfer.progress import Stop
+from styletransfer.settings.choices import OPTIMIZERS
+
+_DEFAULTS = OPTIMIZERS["adam"]
 
 
 @dataclass
@@ -13,107 +18,95 @@ class State:
 
     Attributes
     ----------
-    image : ndarray
+    image : ndarray, shape (1, C, H, W)
         The latest iterate, float32.
     first, second : ndarray
         Running means of the gradient and of its square, not corrected for their start at zero.
-    average : ndarray
+    mean : ndarray
         Running mean of the iterates, not corrected.
+    loss : float
+        That of the iterate before.
     iteration : int
-        Iterations done.
+        Iterations done, those at other sizes included.
     """
 
     image: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    average: np.ndarray
+    mean: np.ndarray
+    loss: float = np.inf
     iteration: int = 0
 
 
-def start(image: np.ndarray) -> State:
-    """Return the state at the first image."""
-    return State(image.copy(), *(np.zeros_like(image) for _ in range(3)))
-
-
-def enlarged(state: State, image: np.ndarray) -> State:
-    """Return the state with which to go on from an image of another size, (1, C, H, W).
-
-    The running means are stretched to that size; they soon forget that a pixel's gradient there
-    is of another magnitude.
+@dataclass(frozen=True)
+class Adam:
+    """Adam that clips each iterate to the bounds.
 
     Parameters
     ----------
-    state : State
-        That of the image before, (1, C, h, w).
-    image : ndarray, shape (1, C, H, W)
-        Where to go on, float32.
-
-    Returns
-    -------
-    State
-        A new one, of the image's shape.
-    """
-    means = (stretched(mean, image.shape) for mean in (state.first, state.second, state.average))
-    return State(image.copy(), *means, state.iteration)
-
-
-def step(
-    state: State,
-    gradient: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    *,
-    rate: float,
-    betas: tuple[float, float],
-    epsilon: float,
-    average: float,
-) -> None:
-    """Advance by one iteration and clip to the bounds.
-
-    Parameters
-    ----------
-    state : State
-        Changed in place.
-    gradient : ndarray
-        The loss's gradient at ``state.image``.
     lower, upper : ndarray
         The bounds, broadcastable to the image.
-    rate : float
-        The step's length for a gradient of constant sign, in units of the image.
+    step_size : float
+        The length of a step, as a part of a pixel's range: 0.02 is 5 of 255 grey levels.
     betas : tuple of float
         How much of the running means of gradient and square stays at each iteration.
     epsilon : float
-        Added to the root of the uncorrected second mean, in units of the gradient: the form before
-        section 2.1 of the paper, and that of TensorFlow.
+        Keeps the step finite where there is hardly a gradient; in units of the gradient by pixels
+        in [0, 1], and added to the root of the uncorrected second mean: the form before section
+        2.1 of the paper, and that of TensorFlow.
+    decay : float
+        The step is multiplied by it at each iteration.
     average : float
-        How much of the running mean of the iterates stays at each iteration.
+        How much of a running mean of the iterates stays at each iteration; the mean is then the
+        result. With 0 the result is the last iterate.
+    tolerance : float
+        It stops once the loss has changed by less than this part of it; with 0 it never does.
 
     References
     ----------
     Kingma, Ba: Adam: A Method for Stochastic Optimization (2015), algorithm 1 and section 2.
     """
-    state.iteration += 1
-    t = state.iteration
-    for mean, value, beta in zip(
-        (state.first, state.second), (gradient, gradient * gradient), betas, strict=True
-    ):
-        mean += np.float32(1 - beta) * (value - mean)
-    correction = np.sqrt(1 - betas[1] ** t) / (1 - betas[0] ** t)
-    change = state.first / (np.sqrt(state.second) + np.float32(epsilon))
-    state.image = np.clip(state.image - np.float32(rate * correction) * change, lower, upper)
-    state.average += np.float32(1 - average) * (state.image - state.average)
 
+    lower: np.ndarray
+    upper: np.ndarray
+    step_size: float = _DEFAULTS["step"]
+    betas: tuple[float, float] = _DEFAULTS["betas"]
+    epsilon: float = _DEFAULTS["epsilon"]
+    decay: float = _DEFAULTS["decay"]
+    average: float = _DEFAULTS["average"]
+    tolerance: float = _DEFAULTS["tolerance"]
 
-def result(state: State, average: float) -> np.ndarray:
-    """Return the running mean of the iterates, corrected for its start at zero.
+    def start(self, function: Function, image: Image, before: State | None = None) -> State:
+        """Return the state at a first image, with the means found at another size.
 
-    With ``average`` 0 that is the latest iterate.
+        These are stretched; they soon forget that a pixel's gradient there is of another magnitude.
+        """
+        lower, upper = np.float32(self.lower), np.float32(self.upper)
+        first = np.clip(image, lower, upper).astype(np.float32)
+        if before is None:
+            return State(first.copy(), *(np.zeros_like(first) for _ in range(3)))
+        means = (stretched(m, first.shape) for m in (before.first, before.second, before.mean))
+        return State(first.copy(), *means, iteration=before.iteration)
 
-    Parameters
-    ----------
-    state : State
-        After at least one step.
-    average : float
-        As for the steps.
-    """
-    return state.average / np.float32(1 - average**state.iteration)
+    def step(self, function: Function, state: State) -> Stop | None:
+        """Advance by one iteration; see `Minimiser`."""
+        loss, gradient = function(state.image)
+        lower, upper = np.float32(self.lower), np.float32(self.upper)
+        span = float(np.max(upper - lower))
+        rate = self.step_size * span * self.decay**state.iteration
+        state.iteration += 1
+        t, (beta1, beta2) = state.iteration, self.betas
+        state.first += np.float32(1 - beta1) * (gradient - state.first)
+        state.second += np.float32(1 - beta2) * (gradient * gradient - state.second)
+        correction = np.sqrt(1 - beta2**t) / (1 - beta1**t)
+        change = state.first / (np.sqrt(state.second) + np.float32(self.epsilon / span))
+        moved = state.image - np.float32(rate * correction) * change
+        state.image = np.clip(moved, lower, upper)
+        state.mean += np.float32(1 - self.average) * (state.image - state.mean)
+        stalled = abs(state.loss - loss) < self.tolerance * abs(loss)
+        state.loss = loss
+        return Stop.NO_PROGRESS if stalled else None
+
+    def image(self, state: State) -> Image:
+        """Return the running mean of the iterates, corrected for its start at zero."""
+        return state.mean / np.float32(1 - self.average**state.iteration)

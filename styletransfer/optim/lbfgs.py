@@ -2,17 +2,18 @@
 
 A step costs three passes over the history: products of all its vectors with the new ones, the same
 on the few pixels at their bounds, and one linear combination. All else happens in the small space
-of coefficients.
+of coefficients. Inside, an image is flat, shape (N,).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from styletransfer.optim.protocol import Function, Image
 from styletransfer.optim.resampling import stretched
-
-Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
+from styletransfer.progress import Stop
+from styletransfer.settings.choices import HISTORY, TOLERANCE
 
 Point = tuple[np.ndarray, float, np.ndarray]
 """An image, the loss and its gradient there."""
@@ -32,11 +33,6 @@ iteration, and then also behind SciPy's L-BFGS-B.
 
 MAX_TRIALS = 20
 """Trial steps of one line search."""
-
-NO_GRADIENT = "the gradient has vanished"
-NO_PROGRESS = "the loss no longer falls"
-NO_STEP = "the line search found no better image"
-"""Reasons to stop."""
 
 
 @dataclass
@@ -70,89 +66,100 @@ class State:
     shape: tuple[int, ...]
     iteration: int = 0
 
+    def __post_init__(self) -> None:
+        # Read from a file they are arrays.
+        self.order = [int(row) for row in self.order]
+        self.shape = tuple(int(n) for n in self.shape)
 
-def start(function: Function, image: np.ndarray, history: int, shape: tuple[int, ...]) -> State:
-    """Return the state at the first image, which lies inside the bounds.
+
+@dataclass(frozen=True)
+class Lbfgs:
+    """L-BFGS whose trial images are clipped to the bounds.
 
     Parameters
     ----------
-    function : callable
-        From a float32 image, shape (N,), to the loss and its gradient.
-    image : ndarray, shape (N,)
-        Where to start, float32.
+    lower, upper : ndarray
+        The bounds, broadcastable to the image.
     history : int
-        How many pairs of steps and gradient differences to keep.
-    shape : tuple of int
-        What the image is when it is not flat.
-    """
-    loss, gradient = function(image)
-    vectors = np.zeros((2 * history, image.size), np.float32)
-    return State(image, gradient, loss, vectors, np.zeros((2 * history,) * 2), [], shape)
-
-
-def carry(state: State, before: State) -> None:
-    """Give the state at a first image the curvature that was found at another size.
-
-    Steps and gradient differences are stretched. The latter would be smaller at a larger size if
-    losses were means over pixels, and are not if they are sums; the first search makes up for that.
-
-    Parameters
-    ----------
-    state : State
-        At the first image, with no pairs yet; changed in place.
-    before : State
-        At the image of the other size, with the same length of history.
-    """
-    m = len(state.vectors) // 2
-    for row in before.order:
-        for i in (row, m + row):
-            vector = stretched(before.vectors[i].reshape(before.shape), state.shape)
-            state.vectors[i] = vector.ravel()
-    state.products[:] = state.vectors @ state.vectors.T
-    state.order[:] = before.order
-
-
-def step(
-    function: Function, state: State, lower: np.ndarray, upper: np.ndarray, tolerance: float
-) -> str | None:
-    """Advance by one iteration.
-
-    Parameters
-    ----------
-    function : callable
-        As for `start`.
-    state : State
-        Changed in place; left as it is where no step is found.
-    lower, upper : ndarray, shape (N,)
-        The bounds, float32.
+        How many pairs of steps and gradient differences approximate the curvature.
     tolerance : float
-        The part of the loss by which it must fall for there to be another iteration.
-
-    Returns
-    -------
-    str or None
-        Why there should be no further iteration, in words.
+        It stops once an iteration lowers the loss by no more than this part of it.
     """
-    gradient = state.gradient
-    at_bound = ((gradient > 0) & (state.image <= lower)) | ((gradient < 0) & (state.image >= upper))
-    held = np.flatnonzero(at_bound)
-    projected = gradient.copy()
-    projected[held] = 0
-    if not projected.any():
-        return NO_GRADIENT
-    found = _search(function, state, _direction(state, projected, held), lower, upper)
-    if found is None and state.order:
-        # The curvature gathered so far misleads; begin anew from the gradient alone.
-        state.order.clear()
-        found = _search(function, state, -projected, lower, upper)
-    if found is None:
-        return NO_STEP
-    image, loss, gradient = found
-    _remember(state, image, gradient)
-    before = state.loss
-    state.image, state.loss, state.gradient = image, loss, gradient
-    state.iteration += 1
-    return NO_PROGRESS if before - loss <= tolerance * max(abs(before), abs(loss)) else None
+
+    lower: np.ndarray
+    upper: np.ndarray
+    history: int = HISTORY
+    tolerance: float = TOLERANCE
+
+    def start(self, function: Function, image: Image, before: State | None = None) -> State:
+        """Return the state at a first image, with the curvature found at another size.
+
+        Steps and gradient differences are stretched. The latter would be smaller at a larger size
+        if losses were means over pixels, and are not if they are sums; the first search makes up
+        for that.
+        """
+        lower, upper = self._bounds(image.shape)
+        first = np.clip(image.ravel(), lower, upper)
+        loss, gradient = _flat(function, image.shape)(first)
+        m = self.history
+        vectors = np.zeros((2 * m, first.size), np.float32)
+        state = State(first, gradient, loss, vectors, np.zeros((2 * m, 2 * m)), [], image.shape)
+        if before is not None:
+            for row in before.order:
+                for i in (row, m + row):
+                    vector = before.vectors[i].reshape(before.shape)
+                    state.vectors[i] = stretched(vector, state.shape).ravel()
+            state.products[:] = state.vectors @ state.vectors.T
+            state.order[:] = before.order
+        return state
+
+    def step(self, function: Function, state: State) -> Stop | None:
+        """Advance by one iteration; see `Minimiser`."""
+        function = _flat(function, state.shape)
+        lower, upper = self._bounds(state.shape)
+        gradient = state.gradient
+        at_bound = (gradient > 0) & (state.image <= lower)
+        at_bound |= (gradient < 0) & (state.image >= upper)
+        held = np.flatnonzero(at_bound)
+        projected = gradient.copy()
+        projected[held] = 0
+        if not projected.any():
+            return Stop.NO_GRADIENT
+        found = _search(function, state, _direction(state, projected, held), lower, upper)
+        if found is None and state.order:
+            # The curvature gathered so far misleads; begin anew from the gradient alone.
+            state.order.clear()
+            found = _search(function, state, -projected, lower, upper)
+        if found is None:
+            return Stop.NO_STEP
+        image, loss, gradient = found
+        _remember(state, image, gradient)
+        before = state.loss
+        state.image, state.loss, state.gradient = image, loss, gradient
+        state.iteration += 1
+        stalled = before - loss <= self.tolerance * max(abs(before), abs(loss))
+        return Stop.NO_PROGRESS if stalled else None
+
+    def image(self, state: State) -> Image:
+        """Return the image accepted last."""
+        return state.image.reshape(state.shape)
+
+    def _bounds(self, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        lower, upper = (
+            np.ascontiguousarray(np.broadcast_to(bound, shape).ravel(), np.float32)
+            for bound in (self.lower, self.upper)
+        )
+        return lower, upper
+
+
+def _flat(function: Function, shape: Sequence[int]) -> Function:
+    """Return a function of images as one of flat images."""
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = function(x.reshape(shape))
+        return loss, gradient.ravel()
+
+    return evaluate
 
 
 def _direction(state: State, projected: np.ndarray, held: np.ndarray) -> np.ndarray:

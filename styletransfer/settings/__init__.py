@@ -1,29 +1,28 @@
 """The parameters of a picture: how each is read and checked, and named sets of them."""
 
-from styletransfer.settings.picture import (
-    METHODS,
-    NETWORK_NAMES,
-    OPTIMIZER_OPTIONS,
-    OPTIONS_OF,
+from styletransfer.settings.options import (
     Option,
-    Part,
-    Settings,
+    Options,
     check_names,
     compact,
     describe,
     flags,
+    make,
+    option,
+)
+from styletransfer.settings.picture import (
+    OPTIONS_OF,
+    Part,
+    Settings,
     is_number,
     is_picture,
-    make,
     not_taken,
 )
 
 __all__ = [
-    "METHODS",
-    "NETWORK_NAMES",
-    "OPTIMIZER_OPTIONS",
     "OPTIONS_OF",
     "Option",
+    "Options",
     "Part",
     "Settings",
     "check_names",
@@ -34,4 +33,5 @@ __all__ = [
     "is_picture",
     "make",
     "not_taken",
+    "option",
 ]

@@ -5,6 +5,7 @@ from a picture; `read` brings it to one form, or raises `ValueError` with what w
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,14 +84,17 @@ class Choice:
 
     def read(self, value: object) -> str:
         """See `Kind`."""
-        if value not in self.words:
+        if not isinstance(value, str) or value not in self.words:
             raise ValueError(f"one of {', '.join(self.words)}")
         return value
 
 
 @dataclass(frozen=True)
 class Text:
-    """A word, a path, or whatever `accepts` takes; numbers are taken as they are written."""
+    """A word, a path, or whatever `accepts` takes; numbers are taken as they are written.
+
+    A path object stands for its text.
+    """
 
     wanted: str
     accepts: Callable[[str], bool] = bool
@@ -99,9 +103,13 @@ class Text:
 
     def read(self, value: object) -> str:
         """See `Kind`."""
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
-        if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not self.accepts(value):
+        if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
+            raise ValueError(self.wanted)
+        if not self.accepts(value):
             raise ValueError(self.wanted)
         return value
 
@@ -122,7 +130,7 @@ class Colors:
         """See `Kind`."""
         method, *when = _items(value) or [None]
         times = self.usual.get(method) if isinstance(method, str) else None
-        if times is None or len(when) > 1 or not set(when) <= set(times):
+        if times is None or len(when) > 1 or any(time not in times for time in when):
             ways = (f"{name} ({' or '.join(times)})" for name, times in self.usual.items())
             raise ValueError(f"one of {', '.join(ways)}")
         return method, when[0] if when else times[0]

@@ -1,5 +1,6 @@
 """One stage of a run as a function to minimise."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +9,11 @@ import numpy as np
 
 from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.objective.losses import Matching
 from styletransfer.objective.whole import Objective, statistics
 from styletransfer.runtime.session import Device
 from styletransfer.settings import Settings
-from styletransfer.transfer import goals as targets
-from styletransfer.transfer.goals import Goals
+from styletransfer.transfer import goals
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
 from styletransfer.weights.loading import LoadedNetwork
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 SMALLEST_STYLE = 32
 """The least short side of a style image: below it the deep layers of the networks are empty."""
+
+MOST_STYLES = 32
+"""For how many style images, each at a size, statistics are kept: some MB each."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +49,19 @@ class Problem:
 class ProblemMaker:
     """Makes problems on one device.
 
-    It keeps the last objective, for pictures of the same size: making one takes seconds.
-
-    Parameters
-    ----------
-    device : Device
-        Where the objectives run.
+    It keeps the last objective, for pictures of the same size, since making one takes seconds; and
+    the statistics of style images, which do not depend on the content, for the rest of a batch.
     """
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._kept: tuple[object, Objective] | None = None
+        self._styles: dict[object, dict[str, np.ndarray]] = {}
 
     def make(
         self, settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
     ) -> Problem:
         """Return the problem of a stage; the one made before is then of no more use.
-
-        Parameters
-        ----------
-        settings : Settings
-            All parameters.
-        network : LoadedNetwork
-            Pooling and mean as the settings have them.
-        given : Inputs
-            The pictures as they are.
-        stage : Stage
-            The size to bring them to, and the ratio.
 
         Raises
         ------
@@ -80,53 +70,66 @@ class ProblemMaker:
         NetworkError
             If the network lacks a layer that is asked for.
         """
-        size = network.input_size
-        mean = network.mean
-        scales = [stage.scale_for(given.content.shape, size)]
-        factors = targets.each(settings.style_scale, len(given.styles), "style_scale")
-        for style, factor in zip(given.styles, factors, strict=True):
-            scales.append(factor * stage.scale_for(style.shape, size))
-        content, *styles = (
-            images.preprocess(images.rescale(picture, scale), mean)
-            for picture, scale in zip((given.content, *given.styles), scales, strict=True)
-        )
-        least = min(SMALLEST_STYLE, size)
-        for style in styles:
-            if min(style.shape[2:]) < least:
-                raise UsageError(
-                    f"a style image would be {style.shape[3]} x {style.shape[2]} pixels, and needs"
-                    f" {least} on its short side; give a larger style_scale"
-                )
-        goals = targets.goals(
+        content, *styles = _at_size(settings, network, given, stage)
+        wanted = goals.goals(
             settings, network, len(styles), bool(given.style_masks), given.content_mask is not None
         )
-        weights = targets.factors(settings, network, len(styles), stage.ratio)
-        matched = self._targets(network, goals, content, styles)
-        objective = self._objective(settings, network, goals, content.shape)
-        objective.bind(matched, weights, targets.regions(given.style_masks, given.content_mask))
+        weights = goals.factors(settings, network, len(styles), stage.ratio)
+        key = (content.shape, wanted, settings.pooling, settings.conv)
+        if self._kept is not None and self._kept[0] != key:
+            self._kept = None  # its memory is free before anything else is computed
+        targets = statistics(network.model, content, wanted.content, self._device)
+        for style, terms in zip(styles, wanted.styles, strict=True):
+            targets |= self._of_style(settings, network, style, terms)
+        if self._kept is None:
+            objective = Objective(
+                network.model, content.shape, wanted.terms, self._device, settings.conv
+            )
+            self._kept = key, objective
+            logger.info(
+                "%d x %d pixels on %s", content.shape[3], content.shape[2], objective.provider
+            )
+        objective = self._kept[1]
+        objective.bind(targets, weights, goals.regions(given.style_masks, given.content_mask))
         return Problem(objective, content, tuple(styles))
 
-    def _targets(
+    def _of_style(
         self,
+        settings: Settings,
         network: LoadedNetwork,
-        goals: Goals,
-        content: np.ndarray,
-        styles: Sequence[np.ndarray],
+        style: np.ndarray,
+        terms: Sequence[Matching],
     ) -> dict[str, np.ndarray]:
-        """Return what the terms match."""
-        found = statistics(network.model, content, goals.content, self._device)
-        for style, terms in zip(styles, goals.styles, strict=True):
-            found |= statistics(network.model, style, terms, self._device)
+        """Return what terms match of a style image, computed once for a batch."""
+        seen = hashlib.sha256(style.tobytes()).hexdigest()
+        key = (seen, style.shape, tuple(terms), settings.pooling)
+        found = self._styles.pop(key, None)
+        if found is None:
+            found = statistics(network.model, style, terms, self._device)
+        self._styles[key] = found  # the latest at the end
+        while len(self._styles) > MOST_STYLES:
+            del self._styles[next(iter(self._styles))]
         return found
 
-    def _objective(
-        self, settings: Settings, network: LoadedNetwork, goals: Goals, shape: Sequence[int]
-    ) -> Objective:
-        """Return an objective, the one before if it is the same."""
-        key = (tuple(shape), goals, settings.pooling, settings.conv)
-        if self._kept is None or self._kept[0] != key:
-            self._kept = None  # its memory is free before the next one is made
-            objective = Objective(network.model, shape, goals.terms, self._device, settings.conv)
-            self._kept = key, objective
-            logger.info("%d x %d pixels on %s", shape[3], shape[2], objective.provider)
-        return self._kept[1]
+
+def _at_size(
+    settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
+) -> list[np.ndarray]:
+    """Return the content and the styles at the size of a stage, as the network sees them."""
+    size = network.input_size
+    scales = [stage.scale_for(given.content.shape, size)]
+    factors = goals.each(settings.style_scale, len(given.styles), "style_scale")
+    for style, factor in zip(given.styles, factors, strict=True):
+        scales.append(factor * stage.scale_for(style.shape, size))
+    content, *styles = (
+        images.preprocess(images.rescale(picture, scale), network.mean)
+        for picture, scale in zip((given.content, *given.styles), scales, strict=True)
+    )
+    least = min(SMALLEST_STYLE, size)
+    for style in styles:
+        if min(style.shape[2:]) < least:
+            raise UsageError(
+                f"a style image would be {style.shape[3]} x {style.shape[2]} pixels, and needs"
+                f" {least} on its short side; give a larger style_scale"
+            )
+    return [content, *styles]

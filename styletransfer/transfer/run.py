@@ -1,15 +1,38 @@
-"""One run of an optimisation: it counts, keeps the best image, and tells listeners."""
+"""One run through the stages of a picture, and what is known when it ends."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.objective.whole import Evaluation, Objective
-from styletransfer.optim.minimisers import Iterate
+from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
+from styletransfer.settings import Settings
+from styletransfer.transfer.firstimage import first_image
+from styletransfer.transfer.inputs import Inputs
+from styletransfer.transfer.problem import ProblemMaker
+from styletransfer.transfer.stages import Stage, plan
+from styletransfer.weights.loading import LoadedNetwork
+
+logger = logging.getLogger(__name__)
+
+_SENTENCES = {
+    Stop.ITERATIONS: "all {iterations} iterations are done",
+    Stop.NO_GRADIENT: "the gradient has vanished",
+    Stop.NO_PROGRESS: "the loss no longer falls",
+    Stop.NO_STEP: "the line search found no better image",
+    Stop.EVALUATIONS: "the limit on evaluations is reached",
+    Stop.TIME: "the {limit:g} seconds are over",
+    Stop.INTERRUPTED: "it was interrupted",
+    Stop.MEMORY: "the memory was not enough for the next scale",
+    Stop.FAILED: "of an error",
+}
 
 
 @dataclass(frozen=True)
@@ -22,67 +45,157 @@ class Summary:
         What was done.
     first_loss, last_loss : float
         The loss of the image that the last stage began with, and of the result.
-    reason : str
-        Why the optimiser stopped, in words.
+    stop : Stop
+        Why it ended.
     seconds : float
         Time from the images to the result.
+    limit : float or None
+        The seconds that it was given.
     """
 
     iterations: int
     evaluations: int
     first_loss: float
     last_loss: float
-    reason: str
+    stop: Stop
     seconds: float
+    limit: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, a clause."""
+        return _SENTENCES[self.stop].format(iterations=self.iterations, limit=self.limit)
 
 
-class Run:
-    """Stands between the objectives and the minimiser of one picture.
-
-    Parameters
-    ----------
-    iterations : int
-        How many there are to be in all.
-    to_picture : callable
-        Makes RGB in [0, 1] of an image as the network sees it.
-    listeners : sequence of callable
-        Each gets a `Progress` after each iteration.
-    limit : float, optional
-        Seconds after which it ends.
+@dataclass(frozen=True)
+class Result:
+    """What a run has made.
 
     Attributes
     ----------
-    latest : ndarray or None
-        The image accepted last, as the network sees it; after an objective that could not be
-        improved, the image that it began with.
-    state : object
-        That of the minimiser after it, see `optimizers.Iterate`.
-    iteration : int
-        How many are done.
-    out_of_time : bool
-        Whether the limit is reached.
+    image : ndarray, shape (1, 3, H, W), or None
+        As the network sees it: the image accepted last, or the first one where none was better;
+        None where the run was broken off before its first step.
+    summary : Summary
+        How it ended.
     """
+
+    image: np.ndarray | None
+    summary: Summary
+
+
+def run(
+    problems: ProblemMaker,
+    settings: Settings,
+    network: LoadedNetwork,
+    given: Inputs,
+    tell: Callable[[Progress], None],
+    to_picture: Callable[[np.ndarray], np.ndarray],
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Result, BaseException | None]:
+    """Go through the stages of a picture.
+
+    `tell` gets a `Progress` after each iteration, whose picture `to_picture` makes; `stopped` is
+    asked between evaluations. What is raised on the way is returned beside what there is by then.
+    Lack of memory at a later scale ends the run without an error: the coarser picture is there.
+    """
+    stages = plan(settings, given.content.shape, network.input_size)
+    course = _Course(settings, tell, to_picture, stopped)
+    error: BaseException | None = None
+    try:
+        stop = _stages(stages, course, problems, settings, network, given)
+    except _Stopped:
+        stop = Stop.INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        stop, error = Stop.INTERRUPTED, interrupt
+    except MemoryError as lack:
+        stop, error = Stop.MEMORY, None if course.improved else lack
+        if course.improved:
+            logger.warning("the memory is not enough for the next scale (%s)", lack)
+    except Exception as other:
+        stop, error = Stop.FAILED, other
+    _warn_of_size(course, stages[-1], given, network)
+    return Result(course.latest, course.summary(stop)), error
+
+
+def _stages(
+    stages: Sequence[Stage],
+    course: "_Course",
+    problems: ProblemMaker,
+    settings: Settings,
+    network: LoadedNetwork,
+    given: Inputs,
+) -> Stop:
+    """Minimise at one size after the other; return why that ended before it had to, if it did."""
+    bounds = images.bounds(network.mean)
+    early, stop = None, Stop.ITERATIONS
+    for stage in stages:
+        problem = problems.make(settings, network, given, stage)
+        if course.improved:
+            first = _enlarged(course.latest, problem.content.shape, network.mean, settings)
+        else:
+            first = first_image(
+                given.init, problem.content, problem.styles[0], network.mean, settings.seed
+            )
+        before = course.iteration
+        course.begin(problem.objective, first)
+        stop = minimise(
+            settings.optimizer,
+            course.evaluate,
+            first,
+            bounds,
+            stage.n_iter,
+            course.accept,
+            course.state,
+            **settings.optimizer_options,
+        )
+        # Its memory is free before the next stage's objective is made.
+        del problem
+        course.end()
+        if course.iteration - before < stage.n_iter:
+            early = stop
+        if stop is Stop.TIME:
+            break
+    if not course.improved:
+        # Not an error: where it is a minimum, as the content is for a ratio of 0, the first image
+        # is what was asked for; SciPy's minimisers return it, too.
+        logger.warning(
+            "no step was better than the first image, which is the result: %s; another init or"
+            " ratio may do more",
+            course.summary(early or stop).reason,
+        )
+    return early or stop
+
+
+class _Stopped(Exception):
+    """The caller wants no further evaluation."""
+
+
+class _Course:
+    """Stands between the objectives and the minimiser: counts, keeps the best image, tells."""
 
     def __init__(
         self,
-        iterations: int,
+        settings: Settings,
+        tell: Callable[[Progress], None],
         to_picture: Callable[[np.ndarray], np.ndarray],
-        listeners: Sequence[Callable[[Progress], None]],
-        limit: float | None = None,
+        stopped: Callable[[], bool],
     ) -> None:
         self.latest: np.ndarray | None = None
-        self.state: object = None
-        self.out_of_time = False
-        self._limit = limit
-        self._iterations = iterations
+        self.state: Any = None
+        self.iteration = 0
+        self._settings = settings
+        self._tell = tell
         self._to_picture = to_picture
-        self._listeners = listeners
+        self._stopped = stopped
         self._objective: Objective | None = None
         self._first: np.ndarray | None = None
         self._checked = False
         self._first_loss = self._loss = float("nan")
-        self._terms: dict[str, float] = {}
-        self.iteration = self._before = self._evaluations = 0
+        # The terms of each loss since the last image that was accepted: a line search, and SciPy,
+        # may accept another one than the last that was evaluated.
+        self._terms: dict[float, dict[str, float]] = {}
+        self._before = self._evaluations = 0
         self._started = time.monotonic()
 
     @property
@@ -91,17 +204,8 @@ class Run:
         return self.iteration > 0
 
     def begin(self, objective: Objective, first: np.ndarray) -> None:
-        """Go over to another objective; the count of iterations goes on.
-
-        Parameters
-        ----------
-        objective : Objective
-            Bound to its targets.
-        first : ndarray
-            The image that the minimiser begins with, of the objective's shape.
-        """
-        self._objective = objective
-        self._first = first
+        """Go over to another objective, at its first image; the count of iterations goes on."""
+        self._objective, self._first = objective, first
         self._checked = False
         self._before = self.iteration
 
@@ -112,24 +216,10 @@ class Run:
         self._objective = self._first = None
 
     def evaluate(self, image: np.ndarray) -> tuple[float, np.ndarray]:
-        """Compute the objective.
-
-        Parameters
-        ----------
-        image : ndarray
-            float32, of the objective's shape.
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray
-            float32, of the image's shape.
-
-        Raises
-        ------
-        UsageError
-            If an objective is beyond float32 at the image that it begins with.
-        """
+        """Return the loss and its gradient."""
+        if self.improved and self._stopped():
+            raise _Stopped
+        assert self._objective is not None
         evaluation = self._objective.evaluate(image)
         if not self._checked:
             # Later ones may be: a line search takes a shorter step then.
@@ -138,40 +228,65 @@ class Run:
             # Those of another stage, of another ratio say, are not to be compared with.
             self._first_loss = self._loss = evaluation.loss
         self._evaluations += 1
-        self._terms = evaluation.terms
+        self._terms[evaluation.loss] = evaluation.terms
         return evaluation.loss, evaluation.gradient
 
-    def accept(self, iterate: Iterate) -> str | None:
+    def accept(self, iterate: Iterate) -> Stop | None:
         """Take note of an image that the minimiser has accepted; return why to stop, if so."""
-        latest = self.latest = iterate.image.copy()
-        self.state = iterate.state
+        latest = iterate.image.copy()
+        terms = self._terms[iterate.loss]
+        self.latest, self.state, self._loss = latest, iterate.state, iterate.loss
         self.iteration = self._before + iterate.iteration
-        self._loss = iterate.loss
+        self._terms = {iterate.loss: terms}
         step = Progress(
             self.iteration,
-            self._iterations,
+            self._settings.n_iter,
             self._evaluations,
             iterate.loss,
-            self._terms,
+            terms,
             time.monotonic() - self._started,
             lambda: self._to_picture(latest),
         )
-        for listener in self._listeners:
-            listener(step)
-        self.out_of_time = self._limit is not None and step.seconds >= self._limit
-        return f"the {self._limit:g} seconds are over" if self.out_of_time else None
+        self._tell(step)
+        limit = self._settings.time
+        return Stop.TIME if limit is not None and step.seconds >= limit else None
 
-    def picture(self) -> np.ndarray:
-        """Return the image accepted last as RGB in [0, 1], (H, W, 3)."""
-        return self._to_picture(self.latest)
-
-    def summary(self, reason: str) -> Summary:
+    def summary(self, stop: Stop) -> Summary:
         """Return how the run ended."""
-        seconds = time.monotonic() - self._started
-        if self.iteration == self._iterations:
-            reason = f"all {self._iterations} iterations are done"
+        done = self.iteration == self._settings.n_iter
         return Summary(
-            self.iteration, self._evaluations, self._first_loss, self._loss, reason, seconds
+            self.iteration,
+            self._evaluations,
+            self._first_loss,
+            self._loss,
+            Stop.ITERATIONS if done else stop,
+            time.monotonic() - self._started,
+            self._settings.time,
+        )
+
+
+def _enlarged(
+    image: np.ndarray, shape: Sequence[int], mean: np.ndarray, settings: Settings
+) -> np.ndarray:
+    """Return an image, as the network sees it, stretched to another shape (1, 3, H, W).
+
+    Between stages that were asked for it is done as in the original's demo. Between scales cubic
+    splines keep the edges: where these are sharp the loss begins at half or less of a linear one's.
+    """
+    if settings.stages:
+        picture = images.resize(images.deprocess(image, mean), tuple(shape[2:]))
+        return images.preprocess(picture, mean)
+    return np.clip(stretched(image, shape, order=3), *images.bounds(mean)).astype(np.float32)
+
+
+def _warn_of_size(course: _Course, last: Stage, given: Inputs, network: LoadedNetwork) -> None:
+    """Say so where the run ended before the full size."""
+    full = last.scale_for(given.content.shape, network.input_size) * given.content.shape[0]
+    if course.latest is not None and course.improved and course.latest.shape[2] < full - 1:
+        logger.warning(
+            "the picture has the size of a coarse scale, %d x %d: the run ended before the"
+            " last; more time or fewer iterations would reach it",
+            *course.latest.shape[:1:-1],
         )
 
 

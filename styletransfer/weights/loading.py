@@ -2,8 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import onnx
 from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import MEAN, NETWORKS
-from styletransfer.progress import DownloadDisplay
+from styletransfer.progress import Download
 from styletransfer.weights import store
 from styletransfer.weights.cache import weights_digest
 from styletransfer.weights.places import model_directories
@@ -49,7 +48,12 @@ class LoadedNetwork:
         return weights_digest(self.model)
 
 
-def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetwork:
+def load_network(
+    name: str,
+    models: str | Path | None = None,
+    *,
+    progress: Callable[[Download], None] | None = None,
+) -> LoadedNetwork:
     """Return a built-in network by its name, or the Caffe network in a folder.
 
     Parameters
@@ -58,8 +62,8 @@ def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetw
         A key of `NETWORKS`, or a folder's path.
     models : path, optional
         The folder with the networks' weights, see `weights.model_directories`.
-    show : bool
-        Whether a download is shown on the terminal.
+    progress : callable, optional
+        Gets a `Download` now and then while the network is fetched.
 
     Raises
     ------
@@ -78,9 +82,8 @@ def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetw
         model, mean, input_size = caffe.load_folder(name)
         return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})
     folders = model_directories(models)
-    with DownloadDisplay() if show else nullcontext() as display:
-        progress = display.show if display else None
-        model = store.load(name, folders, report=logger.info, progress=progress)
+    tell = None if progress is None else lambda d, t, w: progress(Download(w, d, t))
+    model = store.load(name, folders, report=logger.info, progress=tell)
     return LoadedNetwork(
         model, table.mean, table.input_size, table.style_layers, table.content_layers
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styletransfer.errors import UsageError
-from styletransfer.settings.picture import OPTIONS_OF, Settings, check_names, make, not_taken
+from styletransfer.settings.options import check_names, make
+from styletransfer.settings.picture import OPTIONS_OF, Settings, not_taken
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 16
@@ -62,7 +63,7 @@ def read(name: str) -> Preset:
     if not isinstance(description, str) or len(description) > _LONGEST_DESCRIPTION:
         raise UsageError(f"{path}: description is a text of up to {_LONGEST_DESCRIPTION} letters")
     try:
-        make(values, "")
+        make(Settings, values)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return Preset(name, description, values)
@@ -91,7 +92,7 @@ def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Setti
     UsageError
         If there is no parameter of a name in `typed`, or a value cannot work.
     """
-    check_names(typed)
+    check_names(Settings, typed)
     dropped = {"stages"} if "scales" in typed else set()
     for choice in OPTIONS_OF:
         if choice in typed:

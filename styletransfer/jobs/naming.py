@@ -1,0 +1,70 @@
+"""Names of results: the original's, and another where that is taken by another picture."""
+
+import logging
+import re
+from collections.abc import Collection, Sequence
+from itertools import count
+from pathlib import Path
+
+from styletransfer.jobs import recipe
+from styletransfer.jobs.recipe import Existing
+from styletransfer.jobs.task import Task
+from styletransfer.settings import Settings, compact, is_picture
+
+logger = logging.getLogger(__name__)
+
+_IN_THE_NAME = ("model", "init", "ratio", "n_iter")
+_LONGEST_ADDITION = 60
+
+
+def default(content: Path, styles: Sequence[Path], settings: Settings, ratio: str | None) -> str:
+    """Return the original's name for a result; the ratio as it was typed, if it was."""
+    init = Path(settings.init).stem if is_picture(settings.init) else settings.init
+    style = "+".join(path.stem for path in styles)
+    model = Path(settings.model).name
+    ratio = ratio or compact(settings.ratio)
+    return f"{content.stem}-{style}-{model}-{init}-{ratio}-{settings.n_iter}.jpg"
+
+
+def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:
+    """Return where a task's picture goes without replacing another, and what is there already.
+
+    That is its own output, if nothing is there or what the same parameters and pictures made;
+    else a name with what differs from that, or with a number. `taken` are names of other tasks.
+    """
+    there = recipe.compare(task.output, task)
+    if there is None or not there.differs:
+        return task.output, there
+    names = [_with(task.output, _addition(task.settings, there.differs))]
+    for path in (*names, *(_with(task.output, f"-{n}") for n in count(2))):
+        if path == task.output or path in taken:
+            continue
+        other = recipe.compare(path, task)
+        if other is None or not other.differs:
+            logger.info(
+                "%s is another picture (%s), which stays: this one becomes %s",
+                task.output,
+                ", ".join(there.differs),
+                path.name,
+            )
+            return path, other
+    raise AssertionError("numbers do not end")
+
+
+def _addition(settings: Settings, differs: Sequence[str]) -> str:
+    """Return what tells a picture from the other, nothing where that does not fit into a name."""
+    parts = []
+    for name in differs:
+        value = getattr(settings, name, None)
+        if name in _IN_THE_NAME or name not in settings.options():
+            return ""
+        text = compact(value) if isinstance(value, float) else str(value)
+        if not re.fullmatch(r"[\w.+-]+", text):
+            return ""
+        parts.append(f"-{name.replace('_', '')}{text}")
+    addition = "".join(parts)
+    return addition if len(addition) <= _LONGEST_ADDITION else ""
+
+
+def _with(path: Path, addition: str) -> Path:
+    return path.with_name(f"{path.stem}{addition}{path.suffix}")

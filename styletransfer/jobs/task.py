@@ -1,0 +1,123 @@
+"""One picture to be made, as a value: all that goes in, what is made of it, and where it goes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from styletransfer.settings import Settings, is_picture
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What pictures are made on.
+
+    Attributes
+    ----------
+    gpu_id : int
+        The CUDA device, -1 for the CPU.
+    threads : int
+        Threads on the CPU; 0 is one a core.
+    models : Path or None
+        The folder with the networks.
+    """
+
+    gpu_id: int = 0
+    threads: int = 0
+    models: Path | None = None
+
+
+@dataclass(frozen=True)
+class Extras:
+    """How a picture is written, and what is written beside it.
+
+    Attributes
+    ----------
+    depth : int
+        Bits a channel of the result.
+    save_every : int or None
+        After how many iterations a snapshot is written, each time.
+    grid, plot : bool
+        Whether to write the pictures side by side, and the course of the loss.
+    """
+
+    depth: int = 8
+    save_every: int | None = None
+    grid: bool = False
+    plot: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to be made; run twice it gives the same picture.
+
+    Attributes
+    ----------
+    content : Path
+        The content image.
+    styles : tuple of Path
+        The style images, together in one picture.
+    output : Path
+        The file to write.
+    settings : Settings
+        All parameters; a noise has its seed.
+    style_masks : tuple of Path
+        Gray images, none or one a style.
+    content_mask : Path or None
+        A gray image.
+    extras : Extras
+        What else comes out.
+    """
+
+    content: Path
+    styles: tuple[Path, ...]
+    output: Path
+    settings: Settings
+    style_masks: tuple[Path, ...] = ()
+    content_mask: Path | None = None
+    extras: Extras = field(default_factory=Extras)
+
+    @property
+    def files(self) -> dict[str, Sequence[Path]]:
+        """The pictures that go in, by what they are."""
+        return {
+            "content": [self.content],
+            "styles": self.styles,
+            "style_masks": self.style_masks,
+            "content_mask": [self.content_mask] if self.content_mask else [],
+            "init": [Path(self.settings.init)] if is_picture(self.settings.init) else [],
+        }
+
+    @property
+    def grid(self) -> Path:
+        """Where content, styles and result go side by side."""
+        return self._beside("grid")
+
+    @property
+    def curves(self) -> Path:
+        """Where the course of the loss goes."""
+        return self._beside("loss", ".png")
+
+    def snapshot(self, iteration: int) -> Path:
+        """Return where the image after an iteration goes."""
+        return self._beside(f"{iteration:05}")
+
+    def written(self) -> list[Path]:
+        """Return what is written besides the picture; of the snapshots the last."""
+        extras = self.extras
+        found = [self.grid] if extras.grid else []
+        found += [self.curves] if extras.plot else []
+        return found + ([self.snapshot(self.settings.n_iter)] if extras.save_every else [])
+
+    def overwritten(self) -> list[Path]:
+        """Return the files that are there and may be written over, any snapshot's included."""
+        found = [path for path in (self.output, *self.written()) if path.exists()]
+        folder = self.output.parent
+        if not (self.extras.save_every and folder.is_dir()):
+            return found
+        stem, suffix = map(re.escape, (self.output.stem, self.output.suffix))
+        name = re.compile(rf"{stem}-\d{{5,}}{suffix}")
+        return found + [path for path in folder.iterdir() if name.fullmatch(path.name)]
+
+    def _beside(self, what: str, suffix: str | None = None) -> Path:
+        return self.output.with_name(f"{self.output.stem}-{what}{suffix or self.output.suffix}")

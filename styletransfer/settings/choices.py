@@ -1,0 +1,45 @@
+"""The words that a user chooses among, and the numbers that stand behind a choice, once.
+
+Settings check them, ``--help`` lists them, and the rooms that do the work are tables over them.
+Nothing is imported here, so that ``--help`` comes at once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
+
+COLOUR_METHODS: Mapping[str, tuple[str, ...]] = {
+    "luminance": ("after",),
+    "lab": ("after",),
+    "covariance": ("before", "after"),
+    "cholesky": ("before", "after"),
+}
+"""The ways to keep the content's colours, and when each can be applied; the usual time first."""
+
+POOLINGS = ("caffe", "max", "avg", "l2")
+CONVOLUTIONS = ("auto", "direct", "winograd")
+STYLE_LOSSES = ("gram", "wasserstein")
+GRAM_NORMALIZATIONS = ("caffe", "hw", "chw")
+REDUCTIONS = ("sum", "mean")
+VARIATIONS = ("l1", "l2", "nine-point")
+
+HISTORY = 8
+"""How many pairs of steps and gradient differences L-BFGS keeps: SciPy's ``maxcor`` there."""
+
+TOLERANCE = 2.220446049250313e-09
+"""SciPy's ``ftol``: ten million times the resolution of float64."""
+
+OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
+    "lbfgsb": {"history": HISTORY, "tolerance": TOLERANCE},
+    "lbfgs": {"history": HISTORY, "tolerance": TOLERANCE},
+    "adam": {
+        "step": 0.02,
+        "betas": (0.9, 0.99),
+        "epsilon": 1e-8,
+        "decay": 1.0,
+        "average": 0.0,
+        "tolerance": 0.0,
+    },
+}
+"""The minimisers, and the defaults of the parameters that each takes."""
