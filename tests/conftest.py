@@ -2,7 +2,6 @@
 
 import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from styletransfer.errors import WeightsError
 from styletransfer.objective.whole import Objective
-from styletransfer.optim.minimisers import Iterate
+from styletransfer.optim import Iterate, minimise
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -67,7 +66,7 @@ def relative(value: np.ndarray, expected: np.ndarray) -> float:
 
 
 def course(
-    minimise: Callable[..., str],
+    optimizer: str,
     objective: Objective,
     first: np.ndarray,
     lower: np.ndarray,
@@ -87,7 +86,7 @@ def course(
         losses.append(iterate.loss)
         last = iterate.image
 
-    minimise(evaluate, first, lower, upper, iterations, accept, **options)
+    minimise(optimizer, evaluate, first, (lower, upper), iterations, accept, **options)
     return losses, last
 
 

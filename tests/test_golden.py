@@ -8,7 +8,6 @@ import pytest
 from styletransfer import images
 from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.optim.minimisers import lbfgsb
 from styletransfer.runtime.session import Device
 from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
 
@@ -72,7 +71,7 @@ def test_loss_and_gradient_of_the_first_image(run: tuple) -> None:
 def test_trajectory_and_final_image(run: tuple) -> None:
     data, first, _, objective = run
     lower, upper = data["bounds"].T.reshape(2, 1, 3, 1, 1)
-    losses, last = course(lbfgsb, objective, first, lower, upper, int(data["n_iter"]))
+    losses, last = course("lbfgsb", objective, first, lower, upper, int(data["n_iter"]))
     expected = data["loss_iters"]
     assert losses[4] == pytest.approx(expected[4], rel=1e-3)
     assert losses[9] == pytest.approx(expected[9], rel=1e-2)

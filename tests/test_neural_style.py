@@ -17,7 +17,7 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.whole import Objective, statistics
 from styletransfer.runtime.session import Device
 from styletransfer.settings import presets
-from styletransfer.transfer import goals as targets
+from styletransfer.transfer import goals
 from styletransfer.weights.loading import LoadedNetwork
 
 CONTENT_WEIGHT, STYLE_WEIGHT, TV_WEIGHT = 5, 100, 1e-3
@@ -94,11 +94,11 @@ def test_losses():
     random = np.random.default_rng(1)
     image, content = random.uniform(-110, 130, (2, 1, 3, 32, 48)).astype(np.float32)
     style = random.uniform(-110, 130, (1, 3, 48, 64)).astype(np.float32)
-    goals = targets.goals(settings, loaded, 1, False, False)
-    found = statistics(model, content, goals.content, Device())
-    found |= statistics(model, style, goals.styles[0], Device())
-    objective = Objective(model, content.shape, goals.terms, Device(), settings.conv)
-    objective.bind(found, targets.factors(settings, loaded, 1, settings.ratio))
+    wanted = goals.choose(settings, loaded, 1, False, False)
+    found = statistics(model, content, wanted.content, Device())
+    found |= statistics(model, style, wanted.styles[0], Device())
+    objective = Objective(model, content.shape, wanted.terms, Device(), settings.conv)
+    objective.bind(found, goals.factors(settings, loaded, 1, settings.ratio))
     evaluation = objective.evaluate(image)
     content_loss, style_loss, variation = expected(image[0], content[0], style[0])
     terms = list(evaluation.terms.values())

@@ -13,10 +13,9 @@ from styletransfer import images
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.losses import TotalVariation
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.optim.minimisers import OPTIMIZERS
 from styletransfer.runtime.session import Device
 from styletransfer.settings import Settings, presets
-from styletransfer.transfer import goals as targets
+from styletransfer.transfer import goals
 from styletransfer.weights.loading import LoadedNetwork
 from tests.conftest import course, golden_network, relative
 
@@ -42,12 +41,12 @@ def seen(picture: np.ndarray) -> np.ndarray:
 def objective(data: dict[str, np.ndarray], settings: Settings) -> Objective:
     model = with_pooling(golden_network("vgg19"), settings.pooling)
     network = LoadedNetwork(model, MEAN, 224, {}, {})
-    goals = targets.goals(settings, network, 1, False, False)
+    wanted = goals.choose(settings, network, 1, False, False)
     content = seen(data["content"])
-    found = statistics(model, content, goals.content, Device())
-    found |= statistics(model, seen(data["style"]), goals.styles[0], Device())
-    result = Objective(model, content.shape, goals.terms, Device(), settings.conv)
-    result.bind(found, targets.factors(settings, network, 1, settings.ratio))
+    found = statistics(model, content, wanted.content, Device())
+    found |= statistics(model, seen(data["style"]), wanted.styles[0], Device())
+    result = Objective(model, content.shape, wanted.terms, Device(), settings.conv)
+    result.bind(found, goals.factors(settings, network, 1, settings.ratio))
     return result
 
 
@@ -83,7 +82,7 @@ def test_twenty_steps_of_adam(data):
     settings = preset()
     mean = MEAN.reshape(1, 3, 1, 1)
     losses, last = course(
-        OPTIMIZERS[settings.optimizer],
+        settings.optimizer,
         objective(data, settings),
         seen(data["content"]),
         -mean,

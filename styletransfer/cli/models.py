@@ -72,7 +72,7 @@ def _fetch(options: argparse.Namespace) -> int:
         with Display(not options.quiet) as display:
 
             def tell(done: int, total: int | None, what: str) -> None:
-                display.show(Download(what, done, total))  # noqa: B023
+                display.show(Download(what, done, total))
 
             status = weights.fetch(name, folders, options.source, logger.info, tell)
         logger.info("%s: %s", name, _state(status))

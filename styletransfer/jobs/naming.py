@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Collection, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from styletransfer.jobs import recipe
@@ -35,8 +35,8 @@ def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:
     there = recipe.compare(task.output, task)
     if there is None or not there.differs:
         return task.output, there
-    names = [_with(task.output, _addition(task.settings, there.differs))]
-    for path in (*names, *(_with(task.output, f"-{n}") for n in count(2))):
+    additions = chain([_addition(task.settings, there.differs)], (f"-{n}" for n in count(2)))
+    for path in (_with(task.output, addition) for addition in additions):
         if path == task.output or path in taken:
             continue
         other = recipe.compare(path, task)

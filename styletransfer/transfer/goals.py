@@ -37,7 +37,7 @@ class Goals:
         return (*self.content, *(term for style in self.styles for term in style), *self.variation)
 
 
-def goals(
+def choose(
     settings: Settings, network: LoadedNetwork, styles: int, style_masks: bool, content_mask: bool
 ) -> Goals:
     """Return the terms that settings ask for.

@@ -71,7 +71,7 @@ class ProblemMaker:
             If the network lacks a layer that is asked for.
         """
         content, *styles = _at_size(settings, network, given, stage)
-        wanted = goals.goals(
+        wanted = goals.choose(
             settings, network, len(styles), bool(given.style_masks), given.content_mask is not None
         )
         weights = goals.factors(settings, network, len(styles), stage.ratio)

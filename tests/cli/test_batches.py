@@ -1,17 +1,23 @@
 """Batches, repeating a picture, and what is written beside one."""
 
+import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from styletransfer import cli, images
-from styletransfer.transfer import facade as transfer_module
+from styletransfer.jobs import recipe
+from styletransfer.jobs.task import Task
+from styletransfer.progress import Stop
+from styletransfer.settings import Settings
+from styletransfer.transfer import Summary, facade
 from tests.conftest import ROOT
 
 CONTENTS = ROOT / "images" / "content"
@@ -70,22 +76,24 @@ def test_a_batch_goes_on_after_a_broken_file_and_does_only_what_is_missing(run, 
 
 def test_a_batch_skips_what_it_cannot_read_and_goes_on_without_memory(run, tmp_path, monkeypatch):
     cat, coffee, rocket = (CONTENTS / f"{name}.jpg" for name in ("cat", "coffee", "rocket"))
-    model = transfer_module.StyleTransfer.transfer_style
+    run_of = facade.run
+    failure = [MemoryError("Unable to allocate 9 GiB")]
 
-    def scarce(self, style, content, **options):
-        if content.shape == images.load(coffee).shape:
-            raise MemoryError("Unable to allocate 9 GiB")
-        return model(self, style, content, **options)
+    def scarce(problems, settings, network, given, *rest):
+        if given.content.shape == images.load(coffee).shape:
+            raise failure[0]
+        return run_of(problems, settings, network, given, *rest)
 
-    monkeypatch.setattr(transfer_module.StyleTransfer, "transfer_style", scarce)
+    monkeypatch.setattr(facade, "run", scarce)
     arguments = ("-s", WAVE, "-c", cat, coffee, rocket, "-o", tmp_path / "out", *SHORT)
     code, printed, log = run(*arguments)
     assert (code, printed.count("saved ")) == (1, 2)
     assert f"error: {coffee}: the memory is not enough (Unable to allocate 9 GiB); try" in log
-    for path in (tmp_path / "out").iterdir():
-        path.write_bytes(b"")
+    # What nobody foresaw does not end the others either.
+    failure[0] = ZeroDivisionError("oh")
     code, printed, log = run(*arguments)
     assert (code, log.count("is there already"), printed) == (1, 2, "")
+    assert f"error: {coffee}: ZeroDivisionError: oh (--debug shows where)" in log
 
 
 def test_nothing_that_goes_in_is_overwritten_or_skipped(run, tmp_path):
@@ -149,22 +157,105 @@ def test_a_picture_is_repeated(run, tmp_path):
     assert images.read_parameters(other)["settings"]["n_iter"] == 2
 
 
-@pytest.fixture
-def interruptible():
-    """As at a terminal: a shell starts what runs in the background with Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def test_a_picture_that_something_else_made_is_not_replaced(run, tmp_path):
+    arguments = ("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", f"{tmp_path}/out/", *SHORT)
+    assert run(*arguments)[0] == 0
+    (first,) = (tmp_path / "out").iterdir()
+    before = first.read_bytes()
+    # The same again is the same picture: nothing is lost.
+    assert run(*arguments)[0] == 0
+    assert list((tmp_path / "out").iterdir()) == [first]
+    # Other parameters: another name, which says what differs.
+    code, printed, log = run(*arguments, "--tv", "1e5", "-l", 70)
+    assert code == 0
+    other = first.with_name(f"{first.stem}-length70-tv1e5.jpg")
+    assert f"saved {other}" in printed
+    assert f"{first} is another picture (length, tv), which stays: this one becomes" in log
+    # Other pictures under the same name: a number.
+    (tmp_path / "other").mkdir()
+    shutil.copy(CONTENTS / "coffee.jpg", tmp_path / "other" / "cat.jpg")
+    changed = ("-s", WAVE, "-c", tmp_path / "other" / "cat.jpg", "-o", f"{tmp_path}/out/", *SHORT)
+    code, printed, _ = run(*changed)
+    assert f"saved {first.with_name(first.stem + '-2.jpg')}" in printed
+    # A file of somebody else's: a number, too.
+    first.write_bytes(b"mine")
+    code, printed, _ = run(*arguments)
+    assert f"saved {first.with_name(first.stem + '-3.jpg')}" in printed
+    assert first.read_bytes() == b"mine"
+    # A name that is given is taken.
+    assert run(*arguments[:4], "-o", first, *SHORT)[0] == 0
+    assert first.read_bytes() == before
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_a_second_interrupt_does_not_disturb_what_the_first_one_saves():
-    from styletransfer.jobs import local as render
+def test_a_batch_compares_what_is_there_with_what_is_asked_for(run, tmp_path):
+    arguments = ("-s", WAVE, "-c", CONTENTS / "cat.jpg", CONTENTS / "coffee.jpg")
+    out = ("-o", tmp_path / "out")
+    code, printed, _ = run(*arguments, *out, *SHORT)
+    assert (code, printed.count("saved ")) == (0, 2)
+    code, printed, log = run(*arguments, *out, *SHORT, "--tv", "1e5")
+    assert (code, printed.count("saved "), log.count("is there already")) == (0, 2, 0)
+    code, printed, log = run(*arguments, *out, *SHORT, "--tv", "1e5")
+    assert (code, printed.count("saved "), log.count("is there already")) == (0, 0, 2)
+    assert len(list((tmp_path / "out").iterdir())) == 4
 
-    with render._undisturbed():
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+
+def test_inputs_that_go_while_the_run_lasts_lose_nothing(run, tmp_path, monkeypatch):
+    content, style = tmp_path / "cat.jpg", tmp_path / "wave.jpg"
+    shutil.copy(CONTENTS / "cat.jpg", content)
+    shutil.copy(WAVE, style)
+    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (content, style)]
+    run_of = facade.run
+
+    def while_it_lasts(*arguments):
+        content.unlink()
+        style.write_bytes(b"changed")
+        return run_of(*arguments)
+
+    monkeypatch.setattr(facade, "run", while_it_lasts)
+    code, _, _ = run("-s", style, "-c", content, "-o", tmp_path / "x.png", *SHORT)
+    assert code == 0
+    files = images.read_parameters(tmp_path / "x.png")["files"]
+    assert [files[kind][0][1] for kind in ("content", "styles")] == expected
+
+
+def test_a_snapshot_that_cannot_be_written_is_told_and_the_run_goes_on(run, tmp_path):
+    (tmp_path / "x-00001.png").mkdir()
+    save = ("-n", 2, "-l", 64, "--save-every", 1)
+    arguments = ("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", tmp_path / "x.png", *save)
+    code, printed, log = run(*arguments)
+    assert (code, printed.count("saved ")) == (0, 1)
+    assert [line for line in log.splitlines() if line.startswith("warning: ")] != []
+    assert (tmp_path / "x-00002.png").is_file()
+
+
+def test_an_error_after_the_first_image_leaves_that_image(run, tmp_path, monkeypatch):
+    from styletransfer.transfer.problem import ProblemMaker
+
+    make = ProblemMaker.make
+
+    def fails(self, settings, network, given, stage):
+        if stage.shrink == 1:
+            raise RuntimeError("no such luck")
+        return make(self, settings, network, given, stage)
+
+    monkeypatch.setattr(ProblemMaker, "make", fails)
+    output = tmp_path / "x.png"
+    code, _, log = run(
+        *("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", output, "-n", 2, "-l", 64, "--scales", 2)
+    )
+    assert code == 1
+    assert "error: RuntimeError: no such luck" in log
+    assert f"the best picture so far is saved in {output}" in log
+    assert images.read_parameters(output)["reason"] == "failed"
+
+
+def test_the_log_of_a_program_that_calls_the_command_is_as_it_was(run, tmp_path):
+    logger = logging.getLogger("styletransfer")
+    logger.setLevel(logging.ERROR)
+    before = logger.level, logger.propagate, list(logger.handlers)
+    run("-s", WAVE, "-c", CONTENTS / "cat.jpg", "-o", tmp_path / "x.png", *SHORT)
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
+    logger.setLevel(logging.NOTSET)
 
 
 def test_files_given_anew_are_not_looked_for(run, tmp_path):
@@ -205,12 +296,13 @@ def stored_in(path, parameters):
 
 
 def good_parameters():
-    from styletransfer.jobs.recipe import circumstances, describe_run, plain
-    from styletransfer.settings import Settings
-
-    files = {"content": [CONTENTS / "cat.jpg"], "styles": [WAVE]}
-    values = plain(vars(Settings()))
-    return describe_run(values, files, circumstances("CPU", 0, "0" * 64), 512, "done")
+    task = Task(CONTENTS / "cat.jpg", (WAVE,), Path("x.png"), Settings())
+    digests = {
+        kind: [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        for kind, paths in task.files.items()
+    }
+    end = Summary(512, 520, 2.0, 1.0, Stop.ITERATIONS, 3.0)
+    return recipe.describe(task, digests, recipe.circumstances("CPU", 0, "0" * 64), end)
 
 
 @pytest.mark.parametrize(
@@ -264,8 +356,6 @@ def test_what_is_different_now_is_told_in_one_line(run, tmp_path, quick_network)
 
 
 def test_another_network_by_intention_has_other_weights(caplog, tmp_path):
-    from styletransfer.jobs import recipe
-
     found = recipe.read(stored_in(tmp_path / "x.png", good_parameters()))
     with caplog.at_level("WARNING", "styletransfer"):
         recipe.warn_of_differences(found, "vgg19", "CPU", 0, "1" * 64)

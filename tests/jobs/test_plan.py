@@ -1,12 +1,15 @@
 """Which pictures are made of which."""
 
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
 from styletransfer import UsageError
-from styletransfer.jobs.plan import Job, check_sources, plan
+from styletransfer.jobs.plan import Order, check_sources, plan
+from styletransfer.jobs.task import Extras, Task
+from styletransfer.settings import Settings
 
 
 @pytest.fixture
@@ -17,42 +20,49 @@ def folder(tmp_path):
     return tmp_path
 
 
-def made(contents, styles, all_pairs=False, output=None):
-    def name(content, styles):
-        return "-".join(path.stem for path in (content, *styles)) + ".jpg"
+ALL = Extras(save_every=1, grid=True, plot=True)
 
+
+def made(contents, styles, all_pairs=False, output=None):
     output = None if output is None else str(output)
-    jobs = plan(contents, styles, all_pairs, output, Path("outputs"), name)
-    return [(job.content.name, [p.name for p in job.styles], str(job.output)) for job in jobs]
+    order = Order(tuple(contents), tuple(styles), Settings(), Path("outputs"), all_pairs, output)
+    return [(t.content.name, [p.name for p in t.styles], str(t.output)) for t in plan(order)]
+
+
+def usual(*parts):
+    """Return the original's name for a result."""
+    return "-".join(parts) + "-vgg16-content-1e4-512.jpg"
 
 
 def test_one_picture():
     x, s = Path("x.jpg"), Path("s.jpg")
-    assert made([x], [s]) == [("x.jpg", ["s.jpg"], "outputs/x-s.jpg")]
+    assert made([x], [s]) == [("x.jpg", ["s.jpg"], f"outputs/{usual('x', 's')}")]
     assert made([x], [s], output=Path("y.png")) == [("x.jpg", ["s.jpg"], "y.png")]
-    assert made([x], [s, Path("t.jpg")]) == [("x.jpg", ["s.jpg", "t.jpg"], "outputs/x-s-t.jpg")]
+    assert made([x], [s, Path("t.jpg")]) == [
+        ("x.jpg", ["s.jpg", "t.jpg"], f"outputs/{usual('x', 's+t')}")
+    ]
 
 
 def test_a_folder_of_contents(folder):
     jobs = made([folder], [Path("s.jpg")], output=folder / "out")
     assert [job[0] for job in jobs] == ["a.jpg", "b.PNG"]
-    assert jobs[0][2] == str(folder / "out" / "a-s.jpg")
+    assert jobs[0][2] == str(folder / "out" / usual("a", "s"))
 
 
 def test_all_pairs(folder):
     jobs = made([folder], [Path("s.jpg"), Path("t.jpg")], all_pairs=True)
-    assert [Path(job[2]).name for job in jobs] == ["a-s.jpg", "a-t.jpg", "b-s.jpg", "b-t.jpg"]
+    assert [Path(job[2]).name for job in jobs] == [usual(a, b) for a in "ab" for b in "st"]
 
 
 def test_an_existing_folder_gets_the_usual_name(folder):
     jobs = made([Path("x.jpg")], [Path("s.jpg")], output=folder)
-    assert jobs[0][2] == str(folder / "x-s.jpg")
+    assert jobs[0][2] == str(folder / usual("x", "s"))
 
 
 def test_a_name_that_ends_in_a_slash_is_a_folder(tmp_path):
     for name in ("new", "new.png"):
         jobs = made([Path("x.jpg")], [Path("s.jpg")], output=f"{tmp_path / name}/")
-        assert jobs[0][2] == str(tmp_path / name / "x-s.jpg")
+        assert jobs[0][2] == str(tmp_path / name / usual("x", "s"))
     with pytest.raises(
         UsageError, match=r"new has no extension and is no folder; .* a / at its end"
     ):
@@ -75,12 +85,8 @@ def test_results_do_not_go_where_pictures_are_taken_from(folder, monkeypatch):
     assert len(made([folder], style)) == 2
 
 
-def written(job):
-    return [job.output, job.grid(), job.curves(), *job.snapshots()]
-
-
 @pytest.mark.parametrize("name", ["x.png", "x-grid.png", "x-loss.png", "x-00050.png"])
-@pytest.mark.parametrize("role", ["content", "style", "other"])
+@pytest.mark.parametrize("role", ["content", "style", "init", "mask"])
 def test_no_picture_that_goes_in_is_overwritten(tmp_path, name, role):
     source = tmp_path / name
     source.touch()
@@ -88,21 +94,24 @@ def test_no_picture_that_goes_in_is_overwritten(tmp_path, name, role):
     link.symlink_to(source)
     for path in (source, link):
         away = Path("elsewhere.jpg")
-        job = Job(
+        (tmp_path / "sub").mkdir(exist_ok=True)
+        task = Task(
             path if role == "content" else away,
             (path if role == "style" else away,),
             tmp_path / "sub" / ".." / "x.png",
+            Settings(init=path if role == "init" else "content"),
+            content_mask=path if role == "mask" else None,
+            extras=ALL,
         )
-        (tmp_path / "sub").mkdir(exist_ok=True)
         with pytest.raises(UsageError, match=f"{path} goes in and would be overwritten; give an"):
-            check_sources([job], [path] if role == "other" else [], written)
+            check_sources([task])
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x-50.png", "x-00050.jpg", "y-00050.png", "x-other.png"])
 def test_other_pictures_beside_a_result_may_go_in(tmp_path, name):
     (tmp_path / name).touch()
-    job = Job(tmp_path / name, (Path("s.jpg"),), tmp_path / "x.png")
-    assert check_sources([job], [], written) is None
+    task = Task(tmp_path / name, (Path("s.jpg"),), tmp_path / "x.png", Settings(), extras=ALL)
+    assert check_sources([task]) is None
 
 
 def test_what_cannot_be(folder, tmp_path):
@@ -111,7 +120,21 @@ def test_what_cannot_be(folder, tmp_path):
         made([empty], [Path("s.jpg")])
     with pytest.raises(UsageError, match=r"several pictures need a folder; .*y.png"):
         made([folder], [Path("s.jpg")], output=Path("y.png"))
-    with pytest.raises(UsageError, match=r"would both become outputs/a-s.jpg; rename one"):
+    with pytest.raises(UsageError, match=r"would both become outputs/a-s-.*; rename one"):
         made([folder, Path("a.jpg")], [Path("s.jpg")])
     with pytest.raises(UsageError, match=r"x.jpg in the style of s.jpg and x.jpg in .* of t/s.jpg"):
         made([Path("x.jpg")], [Path("s.jpg"), Path("t/s.jpg")], all_pairs=True)
+
+
+def test_a_task_travels_to_another_process():
+    order = Order(
+        (Path("x.jpg"),),
+        (Path("s.jpg"),),
+        Settings(init="-1", style_layers={"conv1_1": 1}, stages=[{"length": 0.5}]),
+        Path("outputs"),
+        content_mask=Path("m.png"),
+        extras=ALL,
+    )
+    (task,) = plan(order)
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert isinstance(task.settings.seed, int)  # so that it is the same picture there

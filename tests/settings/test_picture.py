@@ -1,13 +1,15 @@
 """The parameters: the original's defaults, one check for all of them."""
 
-import inspect
+from pathlib import Path
 
 import pytest
 
 from styletransfer import UsageError, settings
+from styletransfer.images.colour import METHODS
+from styletransfer.networks import NETWORKS
 from styletransfer.networks.pooling import Pooling
-from styletransfer.optim.minimisers import OPTIMIZERS
-from styletransfer.settings import Part, Settings
+from styletransfer.optim import OPTIMIZERS
+from styletransfer.settings import Part, Settings, choices
 
 
 def test_the_defaults_are_those_of_the_original_command():
@@ -33,6 +35,12 @@ def test_the_defaults_are_those_of_the_original_command():
         ("preserve_colors", ["lab", "before"], "lab (after)"),
         ("stages", [{"size": 2}], "tables of length, ratio and n_iter"),
         ("style_weights", ["x"], "style_weights is ['x']"),
+        ("preserve_colors", ["lab", ["x"]], "lab (after)"),
+        ("n_iter", 1e308, "up to 1e9"),
+        ("init", "a\0.png", "a file"),
+        ("init", ["x.png"], "a file"),
+        ("model", "x" * 5000, "the name of a network"),
+        ("optimizer", {}, "one of lbfgsb, lbfgs, adam"),
     ],
 )
 def test_a_bad_value_is_named(name, value, part):
@@ -41,9 +49,13 @@ def test_a_bad_value_is_named(name, value, part):
     assert part in str(raised.value)
 
 
+def test_a_path_is_taken_as_its_text():
+    assert Settings(init=Path("x") / "y.png") == Settings(init="x/y.png")
+
+
 def test_unknown_names_come_with_the_known_ones():
     with pytest.raises(UsageError, match=r"no parameter 'colour' in x.toml; there are model, init"):
-        settings.make({"colour": 1}, "x.toml")
+        settings.make(Settings, {"colour": 1}, "x.toml")
 
 
 def test_what_excludes_each_other():
@@ -65,21 +77,20 @@ def test_values_are_brought_to_one_form():
     assert Settings(model="x", **made.options()) == made
 
 
-def test_each_optimizer_takes_its_parameters():
-    assert set(settings.OPTIMIZER_OPTIONS) == set(OPTIMIZERS)
-    for name, function in OPTIMIZERS.items():
-        keywords = [
-            p.name
-            for p in inspect.signature(function).parameters.values()
-            if p.kind is p.KEYWORD_ONLY
-        ]
-        # The state comes from the stage before, and not from a user.
-        assert sorted(settings.OPTIMIZER_OPTIONS[name]) == sorted(set(keywords) - {"state"})
+def test_each_optimizer_takes_its_parameters_and_has_their_defaults():
+    assert set(choices.OPTIMIZERS) == set(OPTIMIZERS)
+    for name, known in choices.OPTIMIZERS.items():
+        made = OPTIMIZERS[name](0.0, 1.0, **known)
+        assert made == OPTIMIZERS[name](0.0, 1.0)
+        fields = set(vars(made)) - {"lower", "upper"}
+        assert {"step_size" if field == "step" else field for field in known} == fields
 
 
 def test_choices_are_those_of_the_modules_that_take_them():
-    known = settings.describe()
+    known = settings.describe(Settings)
     assert known["pooling"].kind.words == Pooling.__args__
+    assert tuple(NETWORKS) == choices.NETWORK_NAMES
+    assert tuple(choices.COLOUR_METHODS) == METHODS
 
 
 @pytest.mark.parametrize(

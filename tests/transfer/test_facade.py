@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import style
-from styletransfer import NetworkError, StyleTransfer, UsageError, images
-from styletransfer.optim.minimisers import OPTIMIZERS
+from styletransfer import NetworkError, StyleTransfer, UsageError, images, optim
+from styletransfer.optim import OPTIMIZERS, Lbfgs, Stop
 from tests.conftest import ROOT
 
 CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
@@ -87,7 +87,7 @@ def test_there_is_no_image_before_a_run(quick_network, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", interrupt)
+    monkeypatch.setattr(optim.Lbfgsb, "minimise", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fresh.transfer_style(WAVE, CONTENT, 64, n_iter=1)
     assert not fresh.has_image
@@ -98,11 +98,11 @@ def test_there_is_no_image_before_a_run(quick_network, monkeypatch):
 def test_a_first_image_that_no_step_improves_is_the_result(transfer, monkeypatch, caplog):
     """At every scale, and of the full size."""
 
-    def find_nothing(function, image, *_, **__):
+    def find_nothing(_, function, image, *__):
         function(image)
-        return "the gradient has vanished"
+        return Stop.NO_GRADIENT
 
-    monkeypatch.setitem(OPTIMIZERS, "lbfgsb", find_nothing)
+    monkeypatch.setattr(optim.Lbfgsb, "minimise", find_nothing)
     with caplog.at_level("WARNING", "styletransfer"):
         assert transfer.transfer_style(WAVE, CONTENT, 64, 0, 2, "content", scales=2) == 0
     np.testing.assert_allclose(
@@ -113,7 +113,7 @@ def test_a_first_image_that_no_step_improves_is_the_result(transfer, monkeypatch
         "no step was better than the first image, which is the result: the gradient has vanished;"
         " another init or ratio may do more"
     )
-    assert transfer.summary.reason == "the gradient has vanished"
+    assert transfer.summary.stop is Stop.NO_GRADIENT
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
@@ -314,21 +314,19 @@ def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
     # In the second scale: the first ended well, which is not why the run did.
     with pytest.raises(KeyboardInterrupt):
         transfer.transfer_style(WAVE, CONTENT, progress=interrupt, **options)
-    assert transfer.summary.reason == "interrupted"
+    assert transfer.summary.stop is Stop.INTERRUPTED
     assert transfer.get_generated().shape == SHAPE
     assert "coarse scale" not in caplog.text
 
 
 def test_the_reason_is_that_of_the_stage_that_ended_early(transfer, monkeypatch):
-    minimise = OPTIMIZERS["lbfgs"]
+    step = Lbfgs.step
 
-    def stops_soon(function, image, lower, upper, n_iter, accept, **options):
-        if image.shape[2] < SHAPE[0]:
-            minimise(function, image, lower, upper, 1, accept, **options)
-            return "the loss no longer falls"
-        return minimise(function, image, lower, upper, n_iter, accept, **options)
+    def stops_soon(self, function, state):
+        stop = step(self, function, state)
+        return Stop.NO_PROGRESS if state.shape[2] < SHAPE[0] else stop
 
-    monkeypatch.setitem(OPTIMIZERS, "lbfgs", stops_soon)
+    monkeypatch.setattr(Lbfgs, "step", stops_soon)
     transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 6, "content", scales="2", optimizer="lbfgs")
     assert transfer.summary.iterations == 4
     assert transfer.summary.reason == "the loss no longer falls"
@@ -360,3 +358,87 @@ def test_one_objective_serves_pictures_of_one_size(transfer, monkeypatch):
     for content, length in ((CONTENT, 70), (CONTENT[::-1], 70), (CONTENT, 400)):
         transfer.transfer_style(WAVE, content, length, 1e4, 1, "content", gram="hw")
     assert [shape[2:] for shape in made] == [(224, 337), (266, 400)]
+
+
+def test_terms_add_up_to_the_loss_that_is_told(transfer, monkeypatch):
+    """Also where a line search accepts another image than the last that it evaluated."""
+    search = optim.lbfgs._search
+
+    def looks_once_more(function, state, direction, lower, upper):
+        found = search(function, state, direction, lower, upper)
+        function(np.clip(state.image + 3 * direction, lower, upper))
+        return found
+
+    monkeypatch.setattr(optim.lbfgs, "_search", looks_once_more)
+    steps = []
+    for optimizer in ("lbfgs", "adam"):
+        transfer.transfer_style(
+            WAVE, CONTENT, 64, 1e4, 2, "content", progress=steps.append, optimizer=optimizer
+        )
+    for step in steps:
+        assert sum(step.terms.values()) == pytest.approx(step.loss, rel=1e-12)
+
+
+def test_a_run_can_be_stopped_between_evaluations(transfer):
+    steps = []
+    done = transfer.transfer_style(
+        WAVE, CONTENT, 64, 1e4, 9, "content", progress=steps.append, stopped=lambda: len(steps) == 2
+    )
+    assert done == 2
+    assert transfer.summary.stop is Stop.INTERRUPTED
+    assert transfer.summary.reason == "it was interrupted"
+    np.testing.assert_array_equal(transfer.get_generated(), steps[-1].image())
+
+
+def test_an_error_is_not_called_an_interruption(transfer):
+    def fail(step):
+        raise RuntimeError("the listener's own")
+
+    with pytest.raises(RuntimeError, match="the listener's own"):
+        transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 3, "content", progress=fail)
+    assert transfer.summary.stop is Stop.FAILED
+    assert transfer.has_image
+
+
+def test_without_memory_for_the_next_scale_the_coarser_picture_is_the_result(
+    transfer, monkeypatch, caplog
+):
+    from styletransfer.transfer.problem import ProblemMaker
+
+    make = ProblemMaker.make
+
+    def scarce(self, settings, network, given, stage):
+        if stage.shrink == 1:
+            raise MemoryError("Unable to allocate 9 GiB")
+        return make(self, settings, network, given, stage)
+
+    monkeypatch.setattr(ProblemMaker, "make", scarce)
+    assert transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 4, "content", scales=2) == 2
+    assert transfer.summary.stop is Stop.MEMORY
+    assert transfer.get_generated().shape < SHAPE
+    assert "not enough for the next scale (Unable to allocate 9 GiB)" in caplog.text
+    with pytest.raises(MemoryError):
+        transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 4, "content")
+
+
+def test_what_a_style_gives_is_computed_once(transfer, monkeypatch):
+    from styletransfer.transfer import problem
+
+    seen = []
+    statistics = problem.statistics
+
+    def counted(network, image, terms, device):
+        seen.append(image.shape)
+        return statistics(network, image, terms, device)
+
+    monkeypatch.setattr(problem, "statistics", counted)
+    for content in (CONTENT, CONTENT[::-1]):
+        transfer.transfer_style(WAVE, content, 64, 1e4, 1, "content", style_scale=1.05)
+    assert len(seen) == 3  # a content each, and one style
+
+
+def test_a_path_is_a_first_image(transfer):
+    path = ROOT / "images" / "style" / "night.jpg"
+    transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 1, path, optimizer="adam", step=1e-6)
+    expected = images.resize(NIGHT, SHAPE[:2])
+    assert np.abs(transfer.get_generated() - expected).mean() < 1e-3

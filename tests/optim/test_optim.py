@@ -1,11 +1,23 @@
 """The minimisers on functions whose minimum is known."""
 
+import io
+
 import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
 
-from styletransfer.optim import adam, lbfgs
-from styletransfer.optim.minimisers import OPTIMIZERS, Iterate
+from styletransfer import optim
+from styletransfer.optim import (
+    OPTIMIZERS,
+    Adam,
+    Iterate,
+    Lbfgs,
+    Stop,
+    adam,
+    from_arrays,
+    lbfgs,
+    to_arrays,
+)
 
 SHAPE = (1, 3, 4, 5)
 LOWER = np.full((1, 3, 1, 1), -1.0)
@@ -36,19 +48,20 @@ class Quadratic:
 
 
 def minimise(name: str, function, iterations: int, first=None, **options) -> tuple:
-    """Return the reason and the iterates."""
+    """Return the stop and the iterates."""
     found: list[Iterate] = []
     first = np.zeros(SHAPE, np.float32) if first is None else first
-    reason = OPTIMIZERS[name](function, first, LOWER, UPPER, iterations, found.append, **options)
-    return reason, found
+    bounds = (LOWER, UPPER)
+    stop = optim.minimise(name, function, first, bounds, iterations, found.append, **options)
+    return stop, found
 
 
 @pytest.mark.parametrize("name", ["lbfgsb", "lbfgs"])
 def test_quadratic_with_bounds(name: str) -> None:
     function = Quadratic()
-    reason, found = minimise(name, function, 200)
+    stop, found = minimise(name, function, 200)
     assert np.abs(found[-1].image - function.minimum).max() < 3e-3
-    assert reason in ("the loss no longer falls", "the gradient has vanished")
+    assert stop in (Stop.NO_PROGRESS, Stop.NO_GRADIENT)
     assert [iterate.iteration for iterate in found] == list(range(1, len(found) + 1))
     losses = [iterate.loss for iterate in found]
     assert losses == sorted(losses, reverse=True)
@@ -56,8 +69,8 @@ def test_quadratic_with_bounds(name: str) -> None:
 
 def test_adam_reaches_the_minimum() -> None:
     function = Quadratic()
-    reason, found = minimise("adam", function, 400, step=0.02, decay=0.99)
-    assert reason == "all 400 iterations are done"
+    stop, found = minimise("adam", function, 400, step=0.02, decay=0.99)
+    assert stop is Stop.ITERATIONS
     assert np.abs(found[-1].image - function.minimum).max() < 1e-2
 
 
@@ -80,39 +93,39 @@ def test_callback_ends_it(name: str) -> None:
     function = Quadratic()
     seen = []
 
-    def stop(iterate: Iterate) -> str | None:
+    def accept(iterate: Iterate) -> Stop | None:
         seen.append(iterate.iteration)
-        return "enough" if iterate.iteration == 3 else None
+        return Stop.TIME if iterate.iteration == 3 else None
 
     first = np.zeros(SHAPE, np.float32)
-    assert OPTIMIZERS[name](function, first, LOWER, UPPER, 50, stop) == "enough"
+    assert optim.minimise(name, function, first, (LOWER, UPPER), 50, accept) is Stop.TIME
     assert seen == [1, 2, 3]
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_limit_on_iterations(name: str) -> None:
-    reason, found = minimise(name, Quadratic(), 2)
-    assert reason == "all 2 iterations are done"
+    stop, found = minimise(name, Quadratic(), 2)
+    assert stop is Stop.ITERATIONS
     assert len(found) == 2
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_tolerance(name: str) -> None:
-    reason, found = minimise(name, Quadratic(), 1000, tolerance=0.1)
-    assert reason == "the loss no longer falls"
+    stop, found = minimise(name, Quadratic(), 1000, tolerance=0.1)
+    assert stop is Stop.NO_PROGRESS
     assert len(found) < 200
 
 
 def test_vanished_gradient() -> None:
     function = Quadratic()
-    reason, found = minimise("lbfgs", function, 10, function.minimum.astype(np.float32))
-    assert reason == "the gradient has vanished"
+    stop, found = minimise("lbfgs", function, 10, function.minimum.astype(np.float32))
+    assert stop is Stop.NO_GRADIENT
     assert not found
 
 
 def test_a_wrong_gradient_is_told() -> None:
-    reason, found = minimise("lbfgs", lambda x: (float(np.sum(x)), -np.ones_like(x)), 10)
-    assert reason == "the line search found no better image"
+    stop, found = minimise("lbfgs", lambda x: (float(np.sum(x)), -np.ones_like(x)), 10)
+    assert stop is Stop.NO_STEP
     assert not found
 
 
@@ -138,10 +151,10 @@ def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
         return float(np.sum(curvature * x * x) / 2), (curvature * x).astype(np.float32)
 
-    state = lbfgs.start(function, image, m, image.shape)
-    low, high = np.full(n, -9, np.float32), np.full(n, 9, np.float32)
+    method = Lbfgs(np.float32(-9), np.float32(9), history=m, tolerance=0.0)
+    state = method.start(function, image)
     for _ in range(7):
-        assert lbfgs.step(function, state, low, high, 0.0) is None
+        assert method.step(function, state) is None
     held = np.array([3, 17, 30])
     projected = state.gradient.copy()
     projected[held] = 0
@@ -166,19 +179,23 @@ def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
 
 def test_adam_step_by_hand() -> None:
     """Two steps of algorithm 1 of the paper, in the form of its section 2."""
-    state = adam.start(np.zeros(1, np.float32))
-    low, high = np.float32(-9), np.float32(9)
-    options = {"rate": 0.1, "betas": (0.9, 0.99), "epsilon": 0.5, "average": 0.5}
-    adam.step(state, np.array([2.0], np.float32), low, high, **options)
+    gradients = iter([2.0, -1.0])
+    method = Adam(-9.0, 9.0, step_size=0.1 / 18, epsilon=0.5 * 18, average=0.5)
+
+    def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return 1.0, np.array([next(gradients)], np.float32)
+
+    state = method.start(function, np.zeros(1, np.float32))
+    method.step(function, state)
     first = -0.1 * (np.sqrt(1 - 0.99) / (1 - 0.9)) * 0.2 / (np.sqrt(0.04) + 0.5)
     assert state.image[0] == pytest.approx(first, rel=1e-5)
-    adam.step(state, np.array([-1.0], np.float32), low, high, **options)
+    method.step(function, state)
     mean, square = 0.9 * 0.2 - 0.1, 0.99 * 0.04 + 0.01
     rate = 0.1 * np.sqrt(1 - 0.99**2) / (1 - 0.9**2)
     second = first - rate * mean / (np.sqrt(square) + 0.5)
     assert state.image[0] == pytest.approx(second, rel=1e-5)
     average = (0.25 * first + 0.5 * second) / 0.75
-    assert adam.result(state, 0.5)[0] == pytest.approx(average, rel=1e-5)
+    assert method.image(state)[0] == pytest.approx(average, rel=1e-5)
 
 
 def test_adam_goes_on_where_it_was() -> None:
@@ -187,23 +204,52 @@ def test_adam_goes_on_where_it_was() -> None:
     _, whole = minimise("adam", Quadratic(), 20, **options)
     _, half = minimise("adam", Quadratic(), 10, **options)
     state = half[-1].state
-    _, rest = minimise("adam", Quadratic(), 10, state.image, state=state, **options)
+    _, rest = minimise("adam", Quadratic(), 10, state.image, before=state, **options)
     assert [iterate.iteration for iterate in rest] == list(range(1, 11))
     np.testing.assert_allclose(rest[-1].image, whole[-1].image, rtol=1e-6)
 
 
 def test_adam_state_is_carried_to_another_size() -> None:
-    state = adam.start(np.zeros(SHAPE, np.float32))
+    method = Adam(LOWER, UPPER)
+    state = method.start(Quadratic(), np.zeros(SHAPE, np.float32))
     state.first[:], state.second[:], state.iteration = 2, 3, 7
-    state.average[..., :2] = 1
-    larger = adam.enlarged(state, np.ones((1, 3, 7, 9), np.float32))
+    state.mean[..., :2] = 1
+    larger = method.start(Quadratic(), np.full((1, 3, 7, 9), 0.5, np.float32), state)
     assert larger.iteration == 7
-    assert larger.image.min() == 1
-    assert larger.first.shape == larger.average.shape == (1, 3, 7, 9)
+    assert larger.image.min() == 0.5
+    assert larger.first.shape == larger.mean.shape == (1, 3, 7, 9)
     assert larger.first == pytest.approx(2)
     assert larger.second == pytest.approx(3)
-    assert (larger.average[..., 0] > 0.99).all()
-    assert (larger.average[..., -1] < 0.01).all()
+    assert (larger.mean[..., 0] > 0.99).all()
+    assert (larger.mean[..., -1] < 0.01).all()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("lbfgs", lbfgs.State), ("adam", adam.State)])
+def test_a_state_that_was_stored_goes_on_as_if_it_had_not_been(name: str, kind: type) -> None:
+    """Bit by bit, through the arrays of a file."""
+    method = OPTIMIZERS[name](LOWER, UPPER)
+
+    def advanced(state, steps: int):
+        for _ in range(steps):
+            assert method.step(Quadratic(), state) is None
+        return state
+
+    whole = advanced(method.start(Quadratic(), np.zeros(SHAPE, np.float32)), 12)
+    half = advanced(method.start(Quadratic(), np.zeros(SHAPE, np.float32)), 5)
+    stream = io.BytesIO()
+    np.savez(stream, **to_arrays(half))
+    stream.seek(0)
+    with np.load(stream, allow_pickle=False) as stored:
+        read = from_arrays(kind, dict(stored))
+    again = to_arrays(advanced(read, 7))
+    for key, value in to_arrays(whole).items():
+        np.testing.assert_array_equal(again[key], value)
+
+
+def test_arrays_of_another_state_are_refused() -> None:
+    state = Adam(LOWER, UPPER).start(Quadratic(), np.zeros(SHAPE, np.float32))
+    with pytest.raises(ValueError, match="a state has image, gradient, loss"):
+        from_arrays(lbfgs.State, to_arrays(state))
 
 
 def test_lbfgs_curvature_is_carried_to_another_size() -> None:
@@ -226,5 +272,5 @@ def test_lbfgs_curvature_is_carried_to_another_size() -> None:
     # The loss as a mean over the pixels, or as a sum.
     for weight in (0.25, 1.0):
         _, anew = minimise("lbfgs", problem(12, 16, weight), 5, first)
-        _, carried = minimise("lbfgs", problem(12, 16, weight), 5, first, state=coarse[-1].state)
+        _, carried = minimise("lbfgs", problem(12, 16, weight), 5, first, before=coarse[-1].state)
         assert carried[-1].loss - 1 < 0.3 * (anew[-1].loss - 1)
