@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 
-from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.images import sizes
 
 LUMINANCE = ("luminance", "lab")
 """Methods that keep the luminance of a picture and replace what else its pixels have."""
@@ -91,10 +91,10 @@ def restore(result: np.ndarray, content: np.ndarray, method: str) -> np.ndarray:
     to, back = (
         (color.rgb2yuv, color.yuv2rgb) if method == "luminance" else (color.rgb2lab, color.lab2rgb)
     )
-    mixed = to(images.resize(content, result.shape[:2]))
+    mixed = to(sizes.resize(content, result.shape[:2]))
     mixed[..., 0] = to(result)[..., 0]
     with warnings.catch_warnings():
-        # Of mixtures that no screen can show; they are clipped.
+        # Out-of-gamut colours are clipped.
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
         return np.clip(back(mixed), 0, 1, dtype=np.float32)
 

@@ -16,10 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from styletransfer.errors import ImageError
-from styletransfer.images import profiles
-
-# Room for the largest cameras (108 megapixels); decoding one takes some 2 GB.
-MAX_PIXELS = 120_000_000
+from styletransfer.images import profiles, provenance
+from styletransfer.images.sizes import MAX_PIXELS
 
 # Pillow reads some forty more, a few of them by starting other programs.
 _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
@@ -29,6 +27,68 @@ _TOO_LARGE = (
     f"it declares more{{}} than the {MAX_PIXELS // 10**6} million pixels that are accepted; make it"
     " smaller first"
 )
+
+
+def load(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a picture.
+
+    Of a file with several pictures the first is taken; gray, palette, CMYK and 16-bit pixels are
+    converted, colours are brought to sRGB from the profile that the file carries, the EXIF
+    orientation is applied, and what is transparent is laid over white.
+
+    Parameters
+    ----------
+    path
+        A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+
+    Returns
+    -------
+    numpy.ndarray
+        RGB in [0, 1], float32, shape (H, W, 3). 16-bit gray keeps its precision; of 16-bit colours
+        the upper 8 bits are read.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, none of these formats, declares more than `MAX_PIXELS`, or
+        has pixels of a kind without a defined white.
+    """
+    rgb, alpha = load_with_alpha(path)
+    return rgb if alpha is None else over_white(rgb, alpha)
+
+
+def load_with_alpha(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a picture and its transparency apart.
+
+    Parameters
+    ----------
+    path
+        As in `load`, which does the rest alike and raises the same.
+
+    Returns
+    -------
+    rgb : numpy.ndarray
+        As in `load`, but what is partly transparent keeps its own colour; what is wholly
+        transparent is white.
+    alpha : numpy.ndarray or None
+        Opacity in [0, 1], float32, shape (H, W); None if the picture is opaque.
+    """
+    with opened(path) as image:
+        return decode(image)
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, object] | None:
+    """Return the parameters that `save` stored in a picture, or None if it has none.
+
+    They come from a file that anyone may have written: check each before it is used.
+
+    Raises
+    ------
+    ImageError
+        As in `load`, or if the parameters are damaged.
+    """
+    with opened(path) as image:
+        return provenance.from_image(image)
 
 
 @contextlib.contextmanager
@@ -100,3 +160,8 @@ def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         return rgb, None
     rgb[alpha == 0] = 1
     return rgb, alpha
+
+
+def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Lay a picture (H, W, 3) of opacity (H, W) over white."""
+    return 1 + (rgb - 1) * alpha[:, :, np.newaxis]

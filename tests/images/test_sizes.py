@@ -1,0 +1,44 @@
+"""Scales and resampling against the original's, and their bounds."""
+
+import numpy as np
+import pytest
+
+from styletransfer import images
+from styletransfer.errors import ImageError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("shape", "length", "size", "scale"),
+    [
+        ((427, 640, 3), 512, 224, 0.8),
+        ((427, 640, 3), 256, 224, 224 / 427),
+        ((100, 50), 512, 224, 5.12),
+        ((1000, 50), 512, 224, 4.48),
+    ],
+)
+def test_scale_never_goes_below_the_networks_input(shape, length, size, scale):
+    assert images.scale_for(shape, length, size) == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("length", [0, -3, float("nan")])
+def test_a_length_must_be_positive(length):
+    with pytest.raises(UsageError, match=f"positive, not {length}"):
+        images.scale_for((4, 4), length, 224)
+
+
+def test_rescaling_is_the_libraries_with_the_old_settings(rgb):
+    from skimage.transform import rescale
+
+    for scale in (0.02, 0.37, 1, 2.6):
+        expected = rescale(
+            rgb, scale, order=1, mode="constant", anti_aliasing=False, channel_axis=2
+        )
+        result = images.rescale(rgb, scale)
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_rescaling_is_bounded():
+    strip = np.zeros((1, 10_000, 3), np.float32)
+    with pytest.raises(ImageError, match="10000x1 pixels would become 2240000x224"):
+        images.rescale(strip, images.scale_for(strip.shape, 512, 224))
