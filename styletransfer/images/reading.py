@@ -6,6 +6,8 @@ known before anything is decoded.
 """
 
 import contextlib
+import functools
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,14 +15,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from styletransfer.errors import ImageError
 from styletransfer.images import profiles, provenance
 from styletransfer.images.sizes import MAX_PIXELS
+from styletransfer.text import printable
+
+_logger = logging.getLogger(__name__)
+# What a logger without a handler has to say of an odd file would go to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Pillow reads some forty more, a few of them by starting other programs.
 _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+# What a file with pictures in HEVC says that it is (ISO/IEC 23008-12, annex B.4).
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
 
 _TOO_LARGE = (
@@ -39,7 +48,7 @@ def load(path: str | os.PathLike[str]) -> np.ndarray:
     Parameters
     ----------
     path
-        A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+        A JPEG, PNG, WebP, TIFF, BMP or GIF file; AVIF where Pillow can, HEIC with pillow-heif.
 
     Returns
     -------
@@ -103,7 +112,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise ImageError(f"There is no picture {path}: check the path.") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be opened: {error.strerror}.") from error
-    with stream:
+    except ValueError as error:  # a NUL, or what the file system's encoding lacks
+        raise ImageError(f"{path} cannot be opened: {error}.") from error
+    with stream, _warnings_logged(path):
         try:
             with _header(stream) as image:
                 yield image
@@ -112,20 +123,31 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         except MemoryError:
             raise ImageError(f"{path} needs more memory than there is: make it smaller.") from None
         except Exception as error:  # decoders of damaged data raise nearly anything
-            message = f"{path} is damaged or cut short ({error}): get a whole copy."
+            reason = printable(str(error), 200)
+            message = f"{path} is damaged or cut short ({reason}): get a whole copy."
             raise ImageError(message) from error
+
+
+@contextlib.contextmanager
+def _warnings_logged(path: Path) -> Iterator[None]:
+    """Log what Pillow warns of (odd metadata, large sizes), which would go to stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        _logger.debug("%s: %s", path, warning.message)
 
 
 def _header(stream: BinaryIO) -> Image.Image:
     """Read a picture's header, and refuse what should not be decoded."""
+    start = stream.read(64)
+    formats = _heic() if _is_heic(start) else _readable()
     try:
-        with warnings.catch_warnings():
-            # Pillow begins to warn below our own bound, and raises above it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(stream, formats=_READABLE)
+        image = Image.open(stream, formats=formats)
     except UnidentifiedImageError:
+        *names, last = ("WebP" if name == "WEBP" else name for name in _readable())
         raise ImageError(
-            "no picture that can be read; give a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+            f"no picture that can be read; give a {', '.join(names)} or {last} file"
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(_TOO_LARGE.format("")) from None
@@ -138,6 +160,36 @@ def _header(stream: BinaryIO) -> Image.Image:
             " with 8 or 16 bits a channel"
         )
     return image
+
+
+@functools.cache
+def _readable() -> tuple[str, ...]:
+    """Return the formats that are read here, as Pillow calls them."""
+    # Older Pillows do not know of AVIF.
+    return (
+        *_READABLE,
+        *(["AVIF"] if "avif" in features.modules and features.check("avif") else []),
+    )
+
+
+def _is_heic(start: bytes) -> bool:
+    """Whether a file that begins so is a HEIC picture."""
+    end = min(int.from_bytes(start[:4], "big"), len(start))
+    brands = {start[i : i + 4] for i in range(8, end, 4)}
+    return start[4:8] == b"ftyp" and not brands.isdisjoint(_HEIC_BRANDS)
+
+
+def _heic() -> tuple[str, ...]:
+    """Have Pillow read HEIC, which it cannot by itself, and return its name of the format."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            "a HEIC picture takes the package pillow-heif: pip install pillow-heif, or save the"
+            " picture as JPEG"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
