@@ -8,7 +8,7 @@ from styletransfer.images.grid import side_by_side
 from styletransfer.images.network_input import deprocess, preprocess
 from styletransfer.images.reading import load, load_with_alpha, read_parameters
 from styletransfer.images.sizes import MAX_PIXELS, rescale, resize, scale_for
-from styletransfer.images.writing import check_writable, save
+from styletransfer.images.writing import check_writable, save, save_somewhere
 
 __all__ = [
     "MAX_PIXELS",
@@ -21,6 +21,7 @@ __all__ = [
     "rescale",
     "resize",
     "save",
+    "save_somewhere",
     "scale_for",
     "side_by_side",
 ]

@@ -59,7 +59,47 @@ def save(
         with storage.replacing(path) as stream:
             kind.write(stream, np.rint(pixels * levels).astype(dtype), text)
     except (OSError, ValueError) as error:  # ValueError: too large for the format
-        raise ImageError(f"{path} cannot be written: {error}.") from error
+        raise ImageError(f"{path} cannot be written: {_reason(error)}.") from error
+
+
+def save_somewhere(
+    path: str | os.PathLike[str],
+    rgb: np.ndarray,
+    alpha: np.ndarray | None = None,
+    depth: int = 8,
+    parameters: Mapping[str, object] | None = None,
+) -> Path:
+    """Write a picture that must not be lost: where its place fails, into the temporary folder.
+
+    Parameters
+    ----------
+    path, rgb, alpha, depth, parameters
+        As in `save`.
+
+    Returns
+    -------
+    Path
+        Where it is: `path`, or a file of that name in a new folder for temporary files, as when
+        the disk is full, the folder is gone or may not be written to any more.
+
+    Raises
+    ------
+    ImageError
+        What `save` raises of `path`, if the picture cannot be written elsewhere either.
+    """
+    try:
+        save(path, rgb, alpha, depth, parameters)
+        return Path(path)
+    except ImageError as error:
+        elsewhere = None
+        try:
+            elsewhere = Path(tempfile.mkdtemp(prefix="styletransfer-"), Path(path).name)
+            save(elsewhere, rgb, alpha, depth, parameters)
+        except (OSError, ImageError):
+            if elsewhere:
+                elsewhere.parent.rmdir()
+            raise error from None
+        return elsewhere
 
 
 def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
@@ -75,8 +115,9 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
     Raises
     ------
     ImageError
-        If no format goes by its extension, that format does not hold so many bits a channel, its
-        name is too long, or its folder is none, or cannot be written to or made.
+        If no format goes by its extension, that format does not hold so many bits a channel, no
+        file can have its name, it is something else than a file, or a hard link, or its folder is
+        none, or cannot be written to or made.
     """
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
@@ -92,21 +133,25 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
             + ("." if 16 in kind.depths else "; for 16 write .png or .tif.")
         )
     try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written: {error.strerror}; choose another.") from error
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        problem = "may not be written to" if folder.is_dir() else "is not a folder"
-        raise ImageError(f"{path} cannot be written: {folder} {problem}; choose another place.")
-    try:
-        # Some file systems refuse what their permissions allow.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
+        _check_place(storage.target(path))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise ImageError(
-            f"{path} cannot be written: {error.strerror}; choose another place."
+            f"{path} cannot be written: {_reason(error)}; choose another place."
         ) from error
     return path
+
+
+def _check_place(path: Path) -> None:
+    """Raise OSError if a file cannot be made."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OSError(f"{folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(f"{folder} may not be written to")
+    # Some file systems refuse what their permissions allow.
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
