@@ -35,7 +35,8 @@ def save(
     depth
         Bits a channel: 8, or 16 in PNG and TIFF.
     parameters
-        What made the picture, of the kinds that JSON has, to be stored in the file.
+        What made the picture, of the kinds that JSON has, to be stored in the file; shortened
+        where a file cannot hold so much.
 
     Raises
     ------
