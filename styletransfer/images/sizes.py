@@ -7,6 +7,12 @@ from styletransfer.errors import ImageError, UsageError
 MAX_PIXELS = 120_000_000
 """The most pixels of a picture: room for the largest cameras; decoding one takes some 2 GB."""
 
+MOST_STRETCHED = 32
+"""The most times that the long side may be as long as the short one where this must be enlarged.
+
+With an input of 224 pixels that is 7168 x 224; the longest scroll paintings have 25 to 1.
+"""
+
 
 def scale_for(shape: tuple[int, ...], length: float, input_size: int) -> float:
     """Return the scale that brings a picture to a length without going below the network's input.
@@ -26,12 +32,21 @@ def scale_for(shape: tuple[int, ...], length: float, input_size: int) -> float:
     Raises
     ------
     UsageError
-        If `length` is not positive.
+        If `length` is not positive, or the long side would exceed it with proportions beyond
+        `MOST_STRETCHED`.
     """
     if not length > 0:
         raise UsageError(f"The length must be positive, not {length}.")
     height, width = shape[:2]
-    return max(length / max(height, width), input_size / min(height, width))
+    short, long = sorted((height, width))
+    least = input_size / short
+    if least * long > length and long > MOST_STRETCHED * short:
+        raise UsageError(
+            f"A picture of {width}x{height} pixels would become {round(width * least)}x"
+            f"{round(height * least)}, as the network needs {input_size} on the short side: its"
+            f" proportions are beyond {MOST_STRETCHED} to 1, and no smaller length helps; crop it."
+        )
+    return max(length / long, least)
 
 
 def rescale(rgb: np.ndarray, scale: float) -> np.ndarray:

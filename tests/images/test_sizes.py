@@ -41,4 +41,29 @@ def test_rescaling_is_the_libraries_with_the_old_settings(rgb):
 def test_rescaling_is_bounded():
     strip = np.zeros((1, 10_000, 3), np.float32)
     with pytest.raises(ImageError, match="10000x1 pixels would become 2240000x224"):
-        images.rescale(strip, images.scale_for(strip.shape, 512, 224))
+        images.rescale(strip, 224)
+
+
+@pytest.mark.parametrize("shape", [(1, 1000, 3), (1000, 1), (10, 321)])
+@pytest.mark.parametrize("length", [1, 512, 7000])
+def test_proportions_that_no_length_helps_are_refused(shape, length):
+    with pytest.raises(UsageError, match=r"needs 224 on the short side: its proportions .* crop"):
+        images.scale_for(shape, length, 224)
+
+
+def test_the_size_that_proportions_ask_for_is_told():
+    with pytest.raises(UsageError, match="of 1000x1 pixels would become 224000x224, as"):
+        images.scale_for((1, 1000, 3), 512, 224)
+
+
+@pytest.mark.parametrize(
+    ("shape", "length", "scale"),
+    [
+        ((10, 320), 512, 22.4),
+        ((320, 10), 1, 22.4),
+        ((10, 1000), 22_400, 22.4),
+        ((1, 100), 1e5, 1e3),
+    ],
+)
+def test_long_pictures_that_are_bearable_or_wanted_are_scaled(shape, length, scale):
+    assert images.scale_for(shape, length, 224) == pytest.approx(scale)
