@@ -10,6 +10,7 @@ from styletransfer.caffe.caffemodel import read_mean
 from styletransfer.caffe.conversion import convert
 from styletransfer.caffe.prototxt import read_prototxt
 from styletransfer.errors import NetworkError
+from styletransfer.text import printable
 
 
 def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarray | None, int]:
@@ -55,6 +56,6 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
 def _only(folder: Path, *suffixes: str, required: bool = True) -> Path | None:
     found = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
     if len(found) > 1 or (required and not found):
-        names = ", ".join(path.name for path in found) or "none"
+        names = printable(", ".join(path.name for path in found), 300) or "none"
         raise NetworkError(f"{folder} must hold one {' or '.join(suffixes)} file; it has {names}")
     return found[0] if found else None
