@@ -91,7 +91,7 @@ def read_mean(path: str | PathLike[str]) -> np.ndarray:
         check_size(path, MAX_MEAN)
         try:
             # Mapping checks the size in the header against the file's; nothing is unpickled.
-            image = np.lib.format.open_memmap(path, mode="r")
+            image: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # a damaged header fails in ways that NumPy does not sum up
             raise NetworkError(
                 f"{path} is not a NumPy array: {printable(str(error), 200)}"

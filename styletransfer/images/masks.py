@@ -6,19 +6,10 @@ import numpy as np
 
 
 def resize(mask: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Average a mask over the area that each position of a layer stands for.
+    """Average a mask (H, W) over the area that each position of a layer of some size stands for.
 
-    Parameters
-    ----------
-    mask : ndarray, shape (H, W)
-        From 0, where nothing counts, to 1.
-    size : sequence of int
-        Height and width of the layer.
-
-    Returns
-    -------
-    ndarray
-        Of that size, float32 in [0, 1]; above 0 wherever the area touches a part that counts.
+    The mask is what `arrays.as_mask` returns. The averages are float32 in [0, 1], and above 0
+    wherever the area touches a part that counts.
     """
     rows, columns = map(_shares, mask.shape, size)
     # Rounding may leave the mean of ones a little above one.

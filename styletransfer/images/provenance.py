@@ -7,6 +7,7 @@ text is one JSON object under the program's name, so that other programs' commen
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
@@ -54,7 +55,7 @@ def _dumped(parameters: Mapping[str, object]) -> str:
     return json.dumps({KEYWORD: dict(parameters)}, ensure_ascii=True, allow_nan=False)
 
 
-def _files(parameters: Mapping[str, object]) -> dict[str, list]:
+def _files(parameters: Mapping[str, Any]) -> dict[str, list]:
     return dict(parameters.get(FILES, {}))
 
 
@@ -68,7 +69,7 @@ def _without_folders(parameters: Mapping[str, object]) -> dict[str, object]:
     return {**parameters, FILES: names}
 
 
-def _without_longest(parameters: Mapping[str, object]) -> dict[str, object]:
+def _without_longest(parameters: Mapping[str, Any]) -> dict[str, object]:
     """Leave out the longest list of files; where there is none, the longest parameter."""
     lists = {kind: entries for kind, entries in _files(parameters).items() if entries}
     if lists:
@@ -83,7 +84,7 @@ def _longest(values: Mapping[str, object]) -> str:
     return max(values, key=lambda name: len(json.dumps(values[name])))
 
 
-def _without_files(parameters: Mapping[str, object], kind: str) -> dict[str, object]:
+def _without_files(parameters: Mapping[str, Any], kind: str) -> dict[str, object]:
     files = {**_files(parameters), kind: []}
     return {**parameters, FILES: files, SHORTENED: [*parameters.get(SHORTENED, []), kind]}
 
