@@ -77,9 +77,11 @@ def _take_mode(temporary: Path, path: Path) -> None:
 def _remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left in a folder."""
     before = time.time() - _ABANDONED
-    for path in folder.iterdir():
-        if _PART.fullmatch(path.name):
-            with contextlib.suppress(OSError):
-                facts = path.lstat()
-                if stat.S_ISREG(facts.st_mode) and facts.st_mtime < before:
-                    path.unlink()
+    parts = []
+    with contextlib.suppress(OSError):  # one may write to a folder without reading it
+        parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
+    for path in parts:
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode) and facts.st_mtime < before:
+                path.unlink()

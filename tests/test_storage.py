@@ -152,3 +152,13 @@ def test_what_killed_processes_left_is_removed_after_a_day(tmp_path):
     write(tmp_path / "file")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"file", *(paths[kind].name for kind in ("alive", "other", "link"))}
+
+
+def test_a_folder_that_cannot_be_listed_can_be_written_to(tmp_path, monkeypatch):
+    def refuse(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refuse)
+        write(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
