@@ -1,36 +1,88 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import hashlib
+import os
+import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+# A file under way, and the age at which it is one that a killed process left: nothing is written
+# for so long.
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
+_ABANDONED = 24 * 60 * 60  # seconds
 
-@contextmanager
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write; what was written takes the path's place when the block ends well.
 
-    Parameters
-    ----------
-    path : Path
-        Its folder is made if need be. On an error it is left as it was.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
+    Its folder is made if need be; a link is followed, and what it points to replaced. A file that
+    was there lends its mode, and stays as it was on an error. Raises OSError if the file cannot be
+    written, or `target` refuses it.
     """
+    path = target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
     # Not longer than the path's name may be.
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as stream:
+            _take_mode(temporary, path)
             yield stream
+            # A full disk may show only here.
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def target(path: Path) -> Path:
+    """Return the file that is replaced where a path is written to: a link is followed.
+
+    Raises OSError if that is a folder, or a device, say.
+    """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    try:
+        facts = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    problem = None
+    if stat.S_ISDIR(facts.st_mode):
+        problem = "it is a folder"
+    elif not stat.S_ISREG(facts.st_mode):
+        problem = "it is no regular file"
+    if problem:
+        raise OSError(problem)
+    return path
+
+
+def _take_mode(temporary: Path, path: Path) -> None:
+    """Give a new file the mode of the one that it replaces, where the file system has modes."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode != stat.S_IMODE(temporary.stat().st_mode):
+            temporary.chmod(mode)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left in a folder."""
+    before = time.time() - _ABANDONED
+    parts = []
+    with contextlib.suppress(OSError):  # one may write to a folder without reading it
+        parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
+    for path in parts:
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode) and facts.st_mtime < before:
+                path.unlink()
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -1,12 +1,43 @@
-"""Text from outside as it can be printed."""
+"""Text from outside, made fit for a terminal or a log.
 
-LONGEST = 4000
+File names, metadata of pictures and networks, and what servers answer may hold control characters:
+a terminal obeys them, and a newline forges a message of its own.
+"""
+
+import re
+
+# C0 and DEL and C1, what begins a new line, what changes the direction of writing, and halves of
+# characters, as which Python has the bytes of a file name that is not UTF-8.
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
-def printable(text: str, limit: int = LONGEST) -> str:
-    """placeholder"""
-    return text
+def printable(text: str, limit: int = 2000) -> str:
+    r"""Return a text on one line, at most so long, with control characters as escapes (``\x1b``).
+
+    All else stays as it is, so that the result can be encoded in UTF-8. What is too long loses its
+    middle: a message begins with what is wrong, and ends with what to do.
+    """
+    # Cut before, too, so that a text of any length costs little.
+    return _cut(_UNSAFE.sub(_escaped, _cut(text, limit)), limit)
 
 
 def encodable(text: str, encoding: str | None) -> str:
-    return text
+    """Return a text with escapes for what an encoding lacks; None is UTF-8."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end - 3]}...{text[len(text) - end :]}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that could not be decoded
+        return f"\\x{code - 0xDC00:02x}"
+    return match[0].encode("unicode_escape").decode("ascii")

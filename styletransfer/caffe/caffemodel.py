@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from styletransfer.caffe.prototxt import MAX_LAYERS, check_size
+from styletransfer.caffe.prototxt import MAX_LAYERS, MAX_NAME, check_size
 from styletransfer.caffe.schema import BlobProto, LayerParameter, V1LayerParameter
 from styletransfer.errors import NetworkError
+from styletransfer.text import printable
 
 MAX_CAFFEMODEL = (2 << 30) - 1  # bytes; protobuf itself reads no more
 MAX_MEAN = 64 << 20  # bytes
 MAX_FIELDS = 1000  # of one layer
+MAX_AXES = 32  # of a blob, as in Caffe
 
 # The fields of NetParameter that hold layers, with their type.
 _LAYERS = {2: V1LayerParameter, 100: LayerParameter}
@@ -49,12 +51,13 @@ def read_caffemodel(path: str | PathLike[str]) -> dict[str, list[np.ndarray]]:
     try:
         for layer in _layers(_open(path, MAX_CAFFEMODEL)):
             count += 1
-            if not isinstance(layer.name, str):
-                raise NetworkError(f"{path}: the name {layer.name!r} is not text; it is damaged")
+            name = layer.name[:MAX_NAME]
+            if not isinstance(name, str):
+                raise NetworkError(f"{path}: the name {name!r} is not text; it is damaged")
             if layer.name in weights:
-                raise NetworkError(f"{path}: two layers with weights are called {layer.name!r}")
+                raise NetworkError(f"{path}: two layers with weights are called {name!r}")
             if layer.blobs:
-                where = f"{path}: layer {layer.name!r}"
+                where = f"{path}: layer {name!r}"
                 weights[layer.name] = [_array(blob, where) for blob in layer.blobs]
     except DecodeError:
         raise NetworkError(
@@ -88,9 +91,11 @@ def read_mean(path: str | PathLike[str]) -> np.ndarray:
         check_size(path, MAX_MEAN)
         try:
             # Mapping checks the size in the header against the file's; nothing is unpickled.
-            image = np.lib.format.open_memmap(path, mode="r")
+            image: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # a damaged header fails in ways that NumPy does not sum up
-            raise NetworkError(f"{path} is not a NumPy array: {error}") from None
+            raise NetworkError(
+                f"{path} is not a NumPy array: {printable(str(error), 200)}"
+            ) from None
     else:
         try:
             blob = BlobProto.FromString(_open(path, MAX_MEAN))
@@ -101,8 +106,9 @@ def read_mean(path: str | PathLike[str]) -> np.ndarray:
         image = image[0]
     shaped = image.ndim in (1, 3) and image.shape[0] == 3 and image.size
     if not shaped or image.dtype.kind not in "fui":
+        dtype = printable(str(image.dtype), 50)
         raise NetworkError(
-            f"{path} holds an array of shape {image.shape} and type {image.dtype}; "
+            f"{path} holds an array of shape {image.shape} and type {dtype}; "
             "a mean has the shape (3,) or (3, height, width)"
         )
     mean = np.asarray(image, np.float64).reshape(3, -1).mean(axis=1)
@@ -176,6 +182,8 @@ def _array(blob: Message, where: str) -> np.ndarray:
         shape = tuple(blob.shape.dim)
     else:
         shape = (blob.num, blob.channels, blob.height, blob.width)
+    if len(shape) > MAX_AXES:
+        raise NetworkError(f"{where} has a blob with {len(shape)} axes; {MAX_AXES} is the most")
     raw, dtype = (blob.double_data, "<f8") if blob.double_data else (blob.data, "<f4")
     data = b"".join(raw)
     count = math.prod(shape)

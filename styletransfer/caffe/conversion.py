@@ -12,8 +12,9 @@ import onnx
 
 from styletransfer.caffe import layers
 from styletransfer.caffe.caffemodel import read_caffemodel
-from styletransfer.caffe.prototxt import MAX_SIZE, read_prototxt
+from styletransfer.caffe.prototxt import MAX_MESSAGE, MAX_SIZE, read_prototxt
 from styletransfer.errors import NetworkError
+from styletransfer.text import printable
 
 __all__ = ["convert"]
 
@@ -55,8 +56,9 @@ def convert(
     if len(input_shape) != 4 or not all(
         isinstance(size, str) or 0 < size <= MAX_SIZE for size in input_shape
     ):
+        shape = printable(str(tuple(input_shape)), 200)
         raise NetworkError(
-            f"the input shape {tuple(input_shape)} is not (batch, channels, height, width) "
+            f"the input shape {shape} is not (batch, channels, height, width) "
             f"with names or sizes from 1 to {MAX_SIZE}"
         )
     if isinstance(input_shape[1], str):
@@ -67,4 +69,5 @@ def convert(
             description.layers, weights, input_shape, description.input_name, description.name
         )
     except NetworkError as error:
-        raise NetworkError(f"{prototxt} with {caffemodel}: {error}") from None
+        message = printable(str(error), MAX_MESSAGE)
+        raise NetworkError(f"{prototxt} with {caffemodel}: {message}") from None

@@ -10,6 +10,7 @@ from styletransfer.caffe.caffemodel import read_mean
 from styletransfer.caffe.conversion import convert
 from styletransfer.caffe.prototxt import read_prototxt
 from styletransfer.errors import NetworkError
+from styletransfer.text import printable
 
 
 def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarray | None, int]:
@@ -40,7 +41,7 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
         raise NetworkError(f"{folder} is not a folder with a Caffe network")
     prototxt = _only(folder, ".prototxt")
     caffemodel = _only(folder, ".caffemodel")
-    mean_file = _only(folder, ".npy", ".binaryproto", required=False)
+    mean_file = _one_at_most(folder, ".npy", ".binaryproto")
     description = read_prototxt(prototxt)
     shape = description.input_shape
     if shape is None or shape[1] != 3:
@@ -52,9 +53,16 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
     return model, None if mean_file is None else read_mean(mean_file), min(shape[2:])
 
 
-def _only(folder: Path, *suffixes: str, required: bool = True) -> Path | None:
+def _only(folder: Path, suffix: str) -> Path:
+    found = _one_at_most(folder, suffix)
+    if found is None:
+        raise NetworkError(f"{folder} must hold one {suffix} file; it has none")
+    return found
+
+
+def _one_at_most(folder: Path, *suffixes: str) -> Path | None:
     found = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
-    if len(found) > 1 or (required and not found):
-        names = ", ".join(path.name for path in found) or "none"
+    if len(found) > 1:
+        names = printable(", ".join(path.name for path in found), 300)
         raise NetworkError(f"{folder} must hold one {' or '.join(suffixes)} file; it has {names}")
     return found[0] if found else None

@@ -12,12 +12,14 @@ from google.protobuf.message import Message
 from styletransfer.caffe.layers import SUPPORTED, Layer
 from styletransfer.caffe.schema import NetParameter
 from styletransfer.errors import NetworkError
+from styletransfer.text import printable
 
 MAX_BYTES = 4 << 20  # the largest published ones have a few hundred kilobytes
 MAX_LAYERS = 10_000
 MAX_SIZE = 1 << 16  # of an image's sides, of the channels of a blob
 MAX_WINDOW = 1 << 12  # of a kernel, stride, padding or dilation
 MAX_NAME = 200  # characters
+MAX_MESSAGE = 1000  # characters of an error, which may quote names and numbers of the file
 
 _DATA = {"Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "WindowData"}
 # V1 writes INNER_PRODUCT for InnerProduct; these do not follow that pattern.
@@ -29,17 +31,10 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Description:
-    """What a prototxt says.
+    """What a prototxt says: the layers that the forward pass of a trained network needs.
 
-    Parameters
-    ----------
-    name : str
-    layers : tuple of Layer
-        Those that the forward pass of a trained network needs.
-    input_name : str
-        The blob that is the image.
-    input_shape : tuple of int, or None
-        (batch, channels, height, width) if it is stated.
+    `input_name` is the blob that is the image; its shape (batch, channels, height, width) is None
+    if it is not stated.
     """
 
     name: str
@@ -60,28 +55,16 @@ def read_prototxt(path: Path) -> Description:
     try:
         return _describe(_parse(text))
     except NetworkError as error:
-        raise NetworkError(f"{path}: {error}") from None
+        raise NetworkError(f"{path}: {printable(str(error), MAX_MESSAGE)}") from None
 
 
 def check_size(path: Path, limit: int) -> None:
-    """Raise NetworkError unless path is a file of 1 to `limit` bytes.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    limit : int
-        Bytes.
-
-    Raises
-    ------
-    NetworkError
-        If it cannot be read, is no file, is empty, or is longer.
-    """
+    """Raise NetworkError unless path is a file of 1 to `limit` bytes."""
     try:
         size = path.stat().st_size
-    except OSError as error:
-        raise NetworkError(f"cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        reason = getattr(error, "strerror", None) or error
+        raise NetworkError(f"cannot read {path}: {reason}") from None
     if not path.is_file():
         raise NetworkError(f"cannot read {path}: it is not a file")
     if not 0 < size <= limit:
@@ -92,7 +75,7 @@ def _parse(text: str) -> Message:
     try:
         return text_format.Parse(text, NetParameter())
     except text_format.ParseError as error:
-        message = f"it is not a prototxt of Caffe: at {str(error)[:300]}"
+        message = f"it is not a prototxt of Caffe: at {printable(str(error), 300)}"
     try:
         net = text_format.Parse(text, NetParameter(), allow_unknown_field=True)
     except text_format.ParseError:

@@ -7,6 +7,8 @@ Both are length-delimited on the wire, so protobuf hands the numbers over as a b
 where a repeated float would become millions of Python objects.
 """
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _ENUMS = {
@@ -201,7 +203,7 @@ _POOL = descriptor_pool.DescriptorPool()
 _POOL.Add(_file())
 
 
-def _message(name: str) -> type:
+def _message(name: str) -> Any:
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"caffe.{name}"))
 
 

@@ -1,20 +1,14 @@
-"""Pictures in and out."""
+"""Pictures: read, written, resized, and as a network sees them.
 
-from styletransfer.images.decoders import MAX_PIXELS
-from styletransfer.images.pictures import (
-    bounds,
-    check_writable,
-    deprocess,
-    load,
-    load_with_alpha,
-    preprocess,
-    read_parameters,
-    rescale,
-    resize,
-    save,
-    scale_for,
-    side_by_side,
-)
+Pixels are sRGB in [0, 1], float32, shape (H, W, 3); only `preprocess` and `deprocess` know of a
+network's BGR in 0..255 less its mean.
+"""
+
+from styletransfer.images.grid import side_by_side
+from styletransfer.images.network_input import bounds, deprocess, preprocess
+from styletransfer.images.reading import load, load_with_alpha, read_parameters
+from styletransfer.images.sizes import MAX_PIXELS, rescale, resize, scale_for
+from styletransfer.images.writing import check_writable, save, save_somewhere
 
 __all__ = [
     "MAX_PIXELS",
@@ -28,11 +22,7 @@ __all__ = [
     "rescale",
     "resize",
     "save",
+    "save_somewhere",
     "scale_for",
     "side_by_side",
 ]
-
-
-def save_somewhere(path, *a, **k):
-    save(path, *a, **k)
-    return path

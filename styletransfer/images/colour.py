@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 
-from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.images import sizes
 
 LUMINANCE = ("luminance", "lab")
 """Methods that keep the luminance of a picture and replace what else its pixels have."""
@@ -25,28 +25,11 @@ _LEAST_VARIANCE = (0.1 / 255) ** 2
 
 
 def match(picture: np.ndarray, reference: np.ndarray, method: str) -> np.ndarray:
-    """Give a picture the colour distribution of another.
+    """Return a picture (H, W, 3) with the colour distribution of another, clipped, float32.
 
     Applied to the style before a run, so that it brings the content's colours along; or to the
-    result afterwards.
-
-    Parameters
-    ----------
-    picture, reference : ndarray, shape (H, W, 3)
-        Float RGB in [0, 1]; the sizes may differ.
-    method : str
-        ``"covariance"`` maps by the symmetric roots of the covariances, which turns colours least;
-        ``"cholesky"`` by their triangular ones.
-
-    Returns
-    -------
-    ndarray
-        Float32 RGB, clipped to [0, 1], the size of `picture`.
-
-    Raises
-    ------
-    UsageError
-        If the method is not one of `LINEAR`.
+    result afterwards. ``"covariance"`` maps by the symmetric roots of the covariances, which turns
+    colours least; ``"cholesky"`` by their triangular ones. Any other method is a UsageError.
     """
     if method not in LINEAR:
         raise UsageError(
@@ -62,25 +45,11 @@ def match(picture: np.ndarray, reference: np.ndarray, method: str) -> np.ndarray
 
 
 def restore(result: np.ndarray, content: np.ndarray, method: str) -> np.ndarray:
-    """Give a result the colours of the content.
+    """Return a result (H, W, 3) with the colours of the content, clipped, float32.
 
-    Parameters
-    ----------
-    result, content : ndarray, shape (H, W, 3)
-        Float RGB in [0, 1]; the content is stretched to the size of the result.
-    method : str
-        ``"luminance"`` and ``"lab"`` keep the result's luminance, Y of YUV or L of CIELAB, and
-        take the chroma pixel by pixel from the content; the others see `match`.
-
-    Returns
-    -------
-    ndarray
-        Float32 RGB, clipped to [0, 1].
-
-    Raises
-    ------
-    UsageError
-        If the method is not one of `METHODS`.
+    ``"luminance"`` and ``"lab"`` keep the result's luminance, Y of YUV or L of CIELAB, and take the
+    chroma pixel by pixel from the content, stretched to its size; for the others see `match`. A
+    method that is not one of `METHODS` is a UsageError.
     """
     if method not in METHODS:
         raise UsageError(f"colours cannot be kept by {method!r}; choose {', '.join(METHODS)}")
@@ -91,10 +60,10 @@ def restore(result: np.ndarray, content: np.ndarray, method: str) -> np.ndarray:
     to, back = (
         (color.rgb2yuv, color.yuv2rgb) if method == "luminance" else (color.rgb2lab, color.lab2rgb)
     )
-    mixed = to(images.resize(content, result.shape[:2]))
+    mixed = to(sizes.resize(content, result.shape[:2]))
     mixed[..., 0] = to(result)[..., 0]
     with warnings.catch_warnings():
-        # Of mixtures that no screen can show; they are clipped.
+        # Out-of-gamut colours are clipped.
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
         return np.clip(back(mixed), 0, 1, dtype=np.float32)
 

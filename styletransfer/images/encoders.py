@@ -13,18 +13,9 @@ from styletransfer.images import png16, profiles, provenance
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """One format: its usual name, whether it holds alpha, and the bits a channel that it holds.
 
-    Attributes
-    ----------
-    name
-        As people say it.
-    alpha
-        Whether it holds an alpha channel.
-    depths
-        The bits a channel that it holds.
-    write
-        Writes uint8 or uint16 RGB or RGBA, (H, W, 3 or 4), in sRGB, with a text or None.
+    `write` takes uint8 or uint16 RGB or RGBA, (H, W, 3 or 4), in sRGB, and a text or None.
     """
 
     name: str

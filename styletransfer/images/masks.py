@@ -4,36 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from styletransfer.errors import UsageError
-
 
 def resize(mask: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Average a mask over the area that each position of a layer stands for.
+    """Average a mask (H, W) over the area that each position of a layer of some size stands for.
 
-    Parameters
-    ----------
-    mask : ndarray, shape (H, W)
-        From 0, where nothing counts, to 1.
-    size : sequence of int
-        Height and width of the layer.
-
-    Returns
-    -------
-    ndarray
-        Of that size, float32 in [0, 1]; above 0 wherever the area touches a part that counts.
-
-    Raises
-    ------
-    UsageError
-        If the mask is no gray image in [0, 1], or black all over.
+    The mask is what `arrays.as_mask` returns. The averages are float32 in [0, 1], and above 0
+    wherever the area touches a part that counts.
     """
-    mask = np.asarray(mask)
-    if mask.ndim != 2 or 0 in mask.shape:
-        raise UsageError(f"a mask has the shape (height, width), not {mask.shape}")
-    if not (mask.min() >= 0 and mask.max() <= 1):
-        raise UsageError(f"a mask is in [0, 1]; this one goes from {mask.min()} to {mask.max()}")
-    if not mask.max() > 0:
-        raise UsageError("the mask is black all over, so that nothing would count; paint a part")
     rows, columns = map(_shares, mask.shape, size)
     # Rounding may leave the mean of ones a little above one.
     return np.minimum(rows @ mask @ columns.T, 1).astype(np.float32)

@@ -18,18 +18,9 @@ _UP = 2  # the filter that subtracts the row above
 def write(
     stream: BinaryIO, pixels: np.ndarray, profile: bytes, texts: Mapping[str, str] | None = None
 ) -> None:
-    """Write a picture.
+    """Write RGB or RGBA, uint16, (H, W, 3 or 4), with its ICC profile, and texts by keyword.
 
-    Parameters
-    ----------
-    stream
-        Where to.
-    pixels
-        RGB or RGBA, uint16, shape (H, W, 3 or 4).
-    profile
-        ICC profile of the colours.
-    texts
-        ASCII texts by keyword (ASCII, 1 to 79 characters).
+    The texts are ASCII; so are the keywords, of 1 to 79 characters.
     """
     stream.write(b"\x89PNG\r\n\x1a\n")
     for kind, data in _chunks(pixels, profile, texts or {}):

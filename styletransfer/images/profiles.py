@@ -25,22 +25,10 @@ def srgb() -> bytes:
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert a picture from its profile's colours to sRGB.
+    """Convert a picture of mode 1, L, P, RGB, CMYK or YCbCr from its profile's colours to sRGB.
 
     A profile that is damaged, or made for another kind of pixels, is passed over with a warning in
     the log, as viewers do; one that differs from sRGB by no more than rounding changes nothing.
-
-    Parameters
-    ----------
-    image
-        Of mode 1, L, P, RGB, CMYK or YCbCr.
-    profile
-        The ICC profile that came with it.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Of mode RGB.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -14,7 +14,10 @@ from styletransfer.settings import Settings, is_number
 
 logger = logging.getLogger(__name__)
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+PICTURES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".avif", ".heic", ".heif"),
+)
 """The files of a folder that are taken."""
 
 

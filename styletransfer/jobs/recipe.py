@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
+from styletransfer.images import provenance
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
 from styletransfer.settings import Settings, check_names
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LONGEST_PATH = 4096
-_MOST_FILES = 64
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,14 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     check_names(Settings, values, str(picture))
+    shortened = stored.get(provenance.SHORTENED)
+    if isinstance(shortened, list):
+        gone = [kind for kind in _KINDS if kind in shortened and kind not in anew]
+        if gone:
+            raise UsageError(
+                f"{picture} was made with more files than it could name ({', '.join(gone)}); give"
+                " these anew by their flags"
+            )
     found = {
         kind: () if kind in anew else _find(files.get(kind, []), kind, picture) for kind in _KINDS
     }
@@ -237,7 +245,7 @@ _KINDS = ("content", "styles", "style_masks", "content_mask", "init")
 
 def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
     """Return the files of one kind, having checked that they are the same as then."""
-    if not isinstance(entries, list) or len(entries) > _MOST_FILES:
+    if not isinstance(entries, list) or len(entries) > provenance.MOST_FILES:
         raise ImageError(f"{picture}: what it says of its {kind} is damaged")
     found = []
     for entry in entries:

@@ -8,10 +8,8 @@ import numpy as np
 from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.images import colour
+from styletransfer.images.arrays import as_mask, as_rgb
 from styletransfer.settings import Settings, is_picture
-
-PROPORTIONS = 0.02
-"""How much the proportions of a mask may differ from those of the content."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +51,15 @@ def check(
     ----------
     settings : Settings
         Its first image, and whether the styles take on the content's colours.
-    content : ndarray, shape (H, W, 3)
-        RGB, float in [0, 1] or uint8.
+    content : ndarray
+        As `as_rgb` takes it.
     styles : ndarray or sequence of ndarray
         As the content, each of its own size; at least one.
-    style_masks : sequence of ndarray, shape (H, W), optional
-        From 0 to 1 or uint8, of the content's proportions; as many as styles.
+    style_masks : sequence of ndarray, optional
+        As `as_mask` takes them; as many as styles.
     content_mask : ndarray, shape (H, W), optional
         As the others.
-    init : ndarray, shape (H, W, 3), or None
+    init : ndarray or None
         A first image that is given as such, and not by the settings.
 
     Raises
@@ -76,13 +74,15 @@ def check(
     styles = tuple(as_rgb(style) for style in (styles if several else [styles]))
     if not styles:
         raise UsageError("there is no style image; give at least one")
-    masks = tuple(_as_mask(mask, content.shape) for mask in style_masks or ())
+    masks = tuple(
+        as_mask(mask, content.shape) for mask in (() if style_masks is None else style_masks)
+    )
     if masks and len(masks) != len(styles):
         raise UsageError(
             f"there are {len(masks)} style masks for {len(styles)} style images; give one each"
         )
     if content_mask is not None:
-        content_mask = _as_mask(content_mask, content.shape)
+        content_mask = as_mask(content_mask, content.shape)
     method, when = settings.preserve_colors or (None, None)
     if when == "before":
         styles = tuple(colour.match(style, content, method) for style in styles)
@@ -90,34 +90,3 @@ def check(
     if isinstance(start, str) and is_picture(start):
         start = images.load(start)
     return Inputs(content, styles, masks, content_mask, start)
-
-
-def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Return an image as float RGB, having checked it."""
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise UsageError(f"an image has the shape (height, width, 3), not {image.shape}")
-    if image.dtype == np.uint8:
-        return image / np.float32(255)
-    if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
-        raise UsageError(
-            f"an image is float in [0, 1] or uint8; this one is {image.dtype}"
-            f" from {image.min()} to {image.max()}"
-        )
-    return image
-
-
-def _as_mask(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Return a mask (H, W), having checked that it has the content's proportions."""
-    mask = np.asarray(mask)
-    if mask.dtype == np.uint8:
-        mask = mask / np.float32(255)
-    if mask.ndim != 2 or 0 in mask.shape:
-        raise UsageError(f"a mask has the shape (height, width), not {mask.shape}")
-    stretch = (mask.shape[1] / mask.shape[0]) / (shape[1] / shape[0])
-    if abs(np.log(stretch)) > PROPORTIONS:
-        raise UsageError(
-            f"a mask of {mask.shape[1]} x {mask.shape[0]} pixels does not fit a content image of"
-            f" {shape[1]} x {shape[0]}; give one of the same proportions"
-        )
-    return mask

@@ -69,6 +69,31 @@ def test_blob_whose_shape_is_not_that_of_its_data(tmp_path, shape):
         caffe.read_caffemodel(path)
 
 
+def test_blob_of_too_many_axes(tmp_path):
+    message = blob(np.ones(1, np.float32))
+    message.shape.dim[:] = [1] * 100_000
+    path = write_caffemodel(tmp_path / "a.caffemodel", {"a": []})
+    net = NetParameter.FromString(path.read_bytes())
+    net.layer[0].blobs.append(message)
+    path.write_bytes(net.SerializeToString())
+    with pytest.raises(NetworkError, match="'a' has a blob with 100000 axes; 32 is the most"):
+        caffe.read_caffemodel(path)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_names_that_are_quoted_are_bounded(tmp_path, copies):
+    message = blob(np.ones(1, np.float32))
+    message.shape.dim[:] = [2]
+    net = NetParameter()
+    for _ in range(copies):
+        net.layer.add(name="\x1b" * 100_000).blobs.append(blob(np.ones(1, np.float32)))
+    net.layer[0].blobs.append(message)
+    (tmp_path / "a.caffemodel").write_bytes(net.SerializeToString())
+    with pytest.raises(NetworkError) as caught:
+        caffe.read_caffemodel(tmp_path / "a.caffemodel")
+    assert len(str(caught.value)) < 1100 + len(str(tmp_path))
+
+
 # --- means ----------------------------------------------------------------------------------------
 
 
@@ -99,6 +124,7 @@ def test_mean_in_both_formats(tmp_path, legacy):
         (np.array([1, np.nan, 3]), "not finite"),
         (np.array(["a", "b", "c"]), "type <U1"),
         (np.array([None] * 3), "not a NumPy array"),
+        (np.zeros(3, [("n" * 900, "f4")]), r"type \[\('n.{46}; a mean"),
     ],
 )
 def test_mean_that_cannot_be_used(tmp_path, array, message):

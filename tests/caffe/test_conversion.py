@@ -1,7 +1,10 @@
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 
-from styletransfer import caffe
+from styletransfer import caffe, images
 from styletransfer.errors import NetworkError
 from tests.caffe.caffe_files import (
     CONVOLUTION,
@@ -160,6 +163,7 @@ def test_weights_missing_in_the_middle(tmp_path):
         ((1, 3, 0, 6), "sizes from 1 to 65536"),
         ((1, 3, 8, 1 << 20), "sizes from 1 to 65536"),
         ((1, "channels", 8, 6), "the number of channels"),
+        ((1,) * 100_000, r"the input shape \(1, 1.{0,200} is not \(batch"),
     ],
 )
 def test_input_shape_that_cannot_be(tmp_path, shape, message):
@@ -171,6 +175,14 @@ def test_shape_of_the_input_is_not_known(tmp_path):
     text = CONVOLUTION + 'layer { name: "i" type: "Input" top: "data" }'
     with pytest.raises(NetworkError, match="does not give its input a shape; pass input_shape"):
         convert_text(tmp_path, text, {"c": weights_of_convolution()})
+
+
+def test_names_of_the_weights_that_are_quoted_are_bounded(tmp_path):
+    weights = {"\x1b" * 100_000: weights_of_convolution()}
+    with pytest.raises(NetworkError, match="weights for none of the layers c") as caught:
+        convert_text(tmp_path, HEADER + CONVOLUTION, weights)
+    assert len(str(caught.value)) < 1100 + 2 * len(str(tmp_path))
+    assert "\x1b" not in str(caught.value)
 
 
 def test_any_damage_to_a_file_is_a_clear_error(tmp_path):
@@ -198,6 +210,14 @@ def test_any_damage_to_a_file_is_a_clear_error(tmp_path):
             except NetworkError:
                 refused += 1
     assert refused > 60  # the other changes leave valid files
+
+
+def test_modules_are_not_hidden_by_functions_of_their_name():
+    """What ``import styletransfer.caffe.x as m`` gives is the module."""
+    for package in (caffe, images):
+        for module in pkgutil.iter_modules(package.__path__):
+            found = importlib.import_module(f"{package.__name__}.{module.name}")
+            assert getattr(package, module.name) is found
 
 
 # --- folders --------------------------------------------------------------------------------------

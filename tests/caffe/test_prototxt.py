@@ -173,3 +173,33 @@ def test_prototxt_that_cannot_be_used(tmp_path, text, message):
         convert_text(tmp_path, text, weights)
     assert re.search(message, str(caught.value)), caught.value
     assert len(str(caught.value)) < 1000
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("".join(f'input: "{LONG}{i}" ' for i in range(9)) + CONVOLUTION, "it has 9 inputs"),
+        (HEADER.replace("dim: 1", "dim: 1 " * 50_000) + CONVOLUTION, "the input 'data' has the"),
+        (f'layer {{ name: "{LONG}" type: "{LONG}" }}', "which is not supported"),
+        (
+            'layer { name: "e" type: "Eltwise" top: "e" eltwise_param { %s } }'
+            % ("coeff: inf " * 50_000),
+            r"layer 'e' \(Eltwise\): coefficients is \(inf",
+        ),
+        (f'{HEADER} "{LONG}"', "it is not a prototxt of Caffe"),
+    ],
+)
+def test_what_is_quoted_of_a_file_is_bounded(tmp_path, text, message):
+    text = text if "input" in text else HEADER + text
+    (tmp_path / "net.prototxt").write_text(text)
+    with pytest.raises(NetworkError, match=message) as caught:
+        caffe.convert(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
+    assert len(str(caught.value)) < 1100 + len(str(tmp_path))
+
+
+def test_a_name_that_no_file_can_have_is_an_error():
+    with pytest.raises(NetworkError, match=r"cannot read a.b: embedded null byte"):
+        caffe.convert("a\0b", "c")

@@ -17,7 +17,7 @@ import styletransfer
 from styletransfer import cli, images
 from styletransfer.optim import minimisers as optimizers
 from tests.conftest import GOLDEN_WEIGHTS, MODELS, ROOT, SHARED, golden, needs_shared
-from tests.images.test_decoders import png
+from tests.images.test_reading import png
 
 CONTENT = ROOT / "images" / "content" / "cat.jpg"
 STYLE = ROOT / "images" / "style" / "wave.jpg"

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from styletransfer.errors import UsageError
 from styletransfer.images import masks
 
 
@@ -29,17 +28,3 @@ def test_one_pixel_counts_exactly_where_it_lies():
     mask[4, 8] = 1
     result = masks.resize(mask, (2, 3))
     assert np.argwhere(result > 0).tolist() == [[0, 2], [1, 2]]  # row 4 lies on both sides
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.ones((2, 2, 3)), r"shape \(height, width\), not \(2, 2, 3\)"),
-        (np.full((2, 2), 255.0), r"from 255.0 to 255.0"),
-        (np.full((2, 2), np.nan), r"from nan to nan"),
-        (np.zeros((2, 2)), "black all over"),
-    ],
-)
-def test_what_is_no_mask(mask, message):
-    with pytest.raises(UsageError, match=message):
-        masks.resize(mask, (1, 1))

@@ -1,5 +1,7 @@
 """Parameters travel in a picture, and nothing odd in a file does harm."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -49,10 +51,65 @@ def test_long_parameters_come_back(tmp_path, extension):
     assert images.read_parameters(tmp_path / f"a.{extension}") == parameters
 
 
-def test_parameters_that_are_too_long_are_refused(tmp_path):
-    with pytest.raises(ImageError, match="take 60028 characters, and a picture can carry 60000"):
-        images.save(tmp_path / "a.png", GRAY, parameters={"a": "x" * 60_000})
-    assert not list(tmp_path.iterdir())
+def recipe(**counts):
+    """Parameters with files of long paths, by kind."""
+    digest = "0123456789abcdef" * 4
+    return {
+        "settings": {"ratio": 1e4},
+        "files": {
+            kind: [[f"/{'folder/' * 300}{kind}{i}.jpg", digest] for i in range(count)]
+            for kind, count in counts.items()
+        },
+        "threads": 2,
+    }
+
+
+def test_files_lose_their_folders_where_the_text_is_too_long(tmp_path):
+    wanted = recipe(content=1, styles=30)
+    path = tmp_path / "a.jpg"
+    images.save(path, GRAY, parameters=wanted)
+    stored = images.read_parameters(path)
+    names = [f"styles{i}.jpg" for i in range(30)]
+    assert [name for name, _ in stored["files"]["styles"]] == names
+    assert stored["files"]["content"] == [["content0.jpg", wanted["files"]["content"][0][1]]]
+    rest = ("settings", "threads")
+    assert {key: stored[key] for key in rest} == {key: wanted[key] for key in rest}
+    assert provenance.SHORTENED not in stored
+
+
+def test_paths_are_kept_where_there_is_room(tmp_path):
+    images.save(tmp_path / "a.jpg", GRAY, parameters=recipe(content=1, styles=20))
+    assert images.read_parameters(tmp_path / "a.jpg") == recipe(content=1, styles=20)
+
+
+def test_the_longest_list_of_files_goes_first():
+    wanted = recipe(content=1, styles=256, style_masks=255, init=1)
+    for kind in ("styles", "style_masks"):
+        for entry in wanted["files"][kind]:
+            entry[0] = "n" * 250
+    stored = json.loads(provenance.to_text(wanted))[provenance.KEYWORD]
+    assert stored[provenance.SHORTENED] == ["styles", "style_masks"]
+    assert {kind: len(entries) for kind, entries in stored["files"].items()} == {
+        "content": 1,
+        "styles": 0,
+        "style_masks": 0,
+        "init": 1,
+    }
+    assert stored["settings"] == wanted["settings"]
+
+
+@pytest.mark.parametrize(("count", "left"), [(256, 256), (257, 0)])
+def test_no_more_files_are_stored_than_are_believed(count, left):
+    files = {"styles": [["a.jpg", "0"]] * count}
+    stored = json.loads(provenance.to_text({"files": files}))[provenance.KEYWORD]
+    assert len(stored["files"]["styles"]) == left
+    assert stored.get(provenance.SHORTENED) == (None if left else ["styles"])
+
+
+def test_a_parameter_that_is_too_long_is_left_out(tmp_path):
+    path = tmp_path / "a.png"
+    images.save(path, GRAY, parameters={"a": "x" * 70_000, "b": 1, "c": "y" * 80_000})
+    assert images.read_parameters(path) == {"b": 1, "shortened": ["c", "a"]}
 
 
 def test_what_json_does_not_have_is_refused(tmp_path):

@@ -126,7 +126,7 @@ def test_an_objective_beyond_float32_is_told_at_once(transfer, optimizer):
 @pytest.mark.parametrize("bad", ["shape", "range", "type"])
 def test_images_are_checked(transfer, bad):
     image = {
-        "shape": CONTENT[..., 0],
+        "shape": CONTENT[..., :2],
         "range": CONTENT * 255,
         "type": (CONTENT * 255).astype(int),
     }[bad]

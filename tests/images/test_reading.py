@@ -1,22 +1,20 @@
 """Pictures of every kind are read, damaged and hostile ones refused in a clear sentence."""
 
+import io
+import logging
 import os
 import struct
+import subprocess
+import sys
+import types
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, features
 
 from styletransfer import images
 from styletransfer.errors import ImageError
-
-
-@pytest.fixture
-def rgb():
-    """A small picture with no symmetry, its values on the 8-bit grid."""
-    y, x = np.mgrid[0:12, 0:20]
-    return np.stack([x * 12, y * 20, (x * y) % 256], axis=2).astype(np.float32) / 255
 
 
 def as_bytes(rgb):
@@ -201,3 +199,137 @@ def test_opacity_is_turned_with_the_picture(tmp_path):
 def test_a_name_that_is_too_long_is_named(tmp_path):
     with pytest.raises(ImageError, match="cannot be opened: File name too long"):
         images.load(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("a\0.png", "null byte"), ("\ud800.png", "surrogates not allowed")]
+)
+def test_a_name_that_no_file_can_have_is_an_error(name, problem):
+    for call in (images.load, images.read_parameters):
+        with pytest.raises(ImageError, match=f"cannot be opened: .*{problem}"):
+            call(name)
+
+
+def tiff_with(tag, entry):
+    """A TIFF in which the entry of a tag is another one."""
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "TIFF")
+    data = bytearray(stream.getvalue())
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, directory)
+    for offset in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", data, offset) == (tag,):
+            struct.pack_into("<HHII", data, offset, *entry)
+    return bytes(data)
+
+
+def odd_pictures():
+    """Return sound pictures of which Pillow warns, by name."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHII4x", 1, 271, 2, 255, 65_535)
+    jpeg = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(jpeg, "JPEG", exif=exif)
+    # The entry of the planes becomes an XMP packet that lies beyond the end of the file.
+    tiff = tiff_with(284, (700, 2, 50_000, 999_999))
+    rows = zlib.compress(b"\0\0\0\0")
+    apng = png(1, 1, (b"acTL", struct.pack(">II", 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    return {"exif.jpg": jpeg.getvalue(), "tag.tif": tiff, "frames.png": apng}
+
+
+@pytest.mark.parametrize("name", odd_pictures())
+def test_warnings_go_to_the_log(tmp_path, name, caplog, recwarn):
+    path = tmp_path / name
+    path.write_bytes(odd_pictures()[name])
+    with Image.open(path) as image:
+        image.getexif()
+    assert recwarn.list
+    recwarn.clear()
+    with caplog.at_level(logging.DEBUG, "styletransfer"):
+        images.load(path)
+    assert not recwarn.list
+    assert name in caplog.text
+
+
+def test_nothing_is_said_on_the_terminal_of_an_odd_file(tmp_path):
+    """Pillow logs an error of some files, which shows wherever no log is set up."""
+    (tmp_path / "a.tif").write_bytes(tiff_with(277, (277, 3, 1, 100)))  # 100 channels
+    code = """
+import sys
+from styletransfer import images
+try:
+    images.load(sys.argv[1])
+except images.reading.ImageError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.tif"], capture_output=True, text=True
+    )
+    assert "a.tif" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_reason_of_a_decoder_is_bounded(tmp_path, monkeypatch):
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+
+    def fail(image):
+        raise ValueError("\x1b[2J" * 1000)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(ImageError, match=r"damaged or cut short \(\\x1b\[2J") as caught:
+        images.load(tmp_path / "a.png")
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_read(tmp_path):
+    image = Image.new("RGB", (32, 16), (200, 100, 50))
+    image.paste((20, 30, 200), (0, 0, 16, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.save(tmp_path / "a.avif", quality=95, exif=exif)
+    picture = images.load(tmp_path / "a.avif")
+    assert picture.shape == (16, 32, 3)
+    np.testing.assert_allclose(picture[4, 8] * 255, (200, 100, 50), atol=4)
+    np.testing.assert_allclose(picture[12, 24] * 255, (20, 30, 200), atol=4)
+    assert images.read_parameters(tmp_path / "a.avif") is None
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_cut_avif_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / "a.avif"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match=r"a\.avif( is damaged|: no picture)"):
+        images.load(path)
+
+
+HEIC = struct.pack(">I", 24) + b"ftypheic\0\0\0\0mif1heic" + bytes(40)
+
+
+@pytest.mark.parametrize("start", [HEIC, HEIC.replace(b"ftypheic", b"ftypmif1")])
+def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch, start):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.jpg").write_bytes(start)
+    with pytest.raises(ImageError, match=r"a\.jpg: a HEIC picture .*pip install pillow-heif, or"):
+        images.load(tmp_path / "a.jpg")
+
+
+def test_heic_is_read_with_its_package(tmp_path, monkeypatch):
+    """Against a stand-in of the package, which Pillow is told of in the same way."""
+
+    class File(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self._size, self._mode = (5, 7), "RGB"
+            self.tile = [ImageFile._Tile("raw", (0, 0, 5, 7), 24, ("RGB", 0, 1))]
+
+    def register():
+        Image.register_open("HEIF", File, lambda start: start[4:8] == b"ftyp")
+
+    monkeypatch.setattr(Image, "ID", Image.ID.copy())
+    monkeypatch.setattr(Image, "OPEN", Image.OPEN.copy())
+    package = types.SimpleNamespace(register_heif_opener=register)
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    (tmp_path / "a.heic").write_bytes(HEIC[:24] + b"\xff" * 105)
+    assert (images.load(tmp_path / "a.heic") == np.ones((7, 5, 3))).all()

@@ -1,0 +1,219 @@
+"""Reading picture files that anyone may have made.
+
+Pillow is the reader, chosen by name and not through a search for plugins: what decodes a file must
+not depend on what else is installed, the formats can be limited to those wanted, and the size is
+known before anything is decoded.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from styletransfer.errors import ImageError
+from styletransfer.images import profiles, provenance
+from styletransfer.images.sizes import MAX_PIXELS
+from styletransfer.text import printable
+
+_logger = logging.getLogger(__name__)
+# What a logger without a handler has to say of an odd file would go to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# Pillow reads some forty more, a few of them by starting other programs.
+_READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+# What a file with pictures in HEVC says that it is (ISO/IEC 23008-12, annex B.4).
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
+
+_TOO_LARGE = (
+    f"it declares more{{}} than the {MAX_PIXELS // 10**6} million pixels that are accepted; make it"
+    " smaller first"
+)
+
+
+def load(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a picture.
+
+    Of a file with several pictures the first is taken; gray, palette, CMYK and 16-bit pixels are
+    converted, colours are brought to sRGB from the profile that the file carries, the EXIF
+    orientation is applied, and what is transparent is laid over white.
+
+    Parameters
+    ----------
+    path
+        A JPEG, PNG, WebP, TIFF, BMP or GIF file; AVIF where Pillow can, HEIC with pillow-heif.
+
+    Returns
+    -------
+    numpy.ndarray
+        RGB in [0, 1], float32, shape (H, W, 3). 16-bit gray keeps its precision; of 16-bit colours
+        the upper 8 bits are read.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, none of these formats, declares more than `MAX_PIXELS`, or
+        has pixels of a kind without a defined white.
+    """
+    rgb, alpha = load_with_alpha(path)
+    return rgb if alpha is None else over_white(rgb, alpha)
+
+
+def load_with_alpha(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a picture and its transparency apart.
+
+    Parameters
+    ----------
+    path
+        As in `load`, which does the rest alike and raises the same.
+
+    Returns
+    -------
+    rgb : numpy.ndarray
+        As in `load`, but what is partly transparent keeps its own colour; what is wholly
+        transparent is white.
+    alpha : numpy.ndarray or None
+        Opacity in [0, 1], float32, shape (H, W); None if the picture is opaque.
+    """
+    with opened(path) as image:
+        return decode(image)
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, object] | None:
+    """Return the parameters that `save` stored in a picture, or None if it has none.
+
+    They come from a file that anyone may have written: check each before it is used.
+
+    Raises
+    ------
+    ImageError
+        As in `load`, or if the parameters are damaged.
+    """
+    with opened(path) as image:
+        return provenance.from_image(image)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open a picture that is safe to decode; what fails in the block becomes an ImageError."""
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is not a file: give the path of a picture.")
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise ImageError(f"There is no picture {path}: check the path.") from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be opened: {error.strerror}.") from error
+    except ValueError as error:  # a NUL, or what the file system's encoding lacks
+        raise ImageError(f"{path} cannot be opened: {error}.") from error
+    with stream, _warnings_logged(path):
+        try:
+            with _header(stream) as image:
+                yield image
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}.") from None
+        except MemoryError:
+            raise ImageError(f"{path} needs more memory than there is: make it smaller.") from None
+        except Exception as error:  # decoders of damaged data raise nearly anything
+            reason = printable(str(error), 200)
+            message = f"{path} is damaged or cut short ({reason}): get a whole copy."
+            raise ImageError(message) from error
+
+
+@contextlib.contextmanager
+def _warnings_logged(path: Path) -> Iterator[None]:
+    """Log what Pillow warns of (odd metadata, large sizes), which would go to stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        _logger.debug("%s: %s", path, warning.message)
+
+
+def _header(stream: BinaryIO) -> Image.Image:
+    """Read a picture's header, and refuse what should not be decoded."""
+    start = stream.read(64)
+    formats = _heic() if _is_heic(start) else _readable()
+    try:
+        image = Image.open(stream, formats=formats)
+    except UnidentifiedImageError:
+        *names, last = ("WebP" if name == "WEBP" else name for name in _readable())
+        raise ImageError(
+            f"no picture that can be read; give a {', '.join(names)} or {last} file"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError(_TOO_LARGE.format("")) from None
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_TOO_LARGE.format(f", {width}x{height},"))
+    if image.mode not in _MODES:
+        raise ImageError(
+            f"its pixels are of the kind {image.mode}, whose white is not defined; save it as RGB"
+            " with 8 or 16 bits a channel"
+        )
+    return image
+
+
+@functools.cache
+def _readable() -> tuple[str, ...]:
+    """Return the formats that are read here, as Pillow calls them."""
+    # Older Pillows do not know of AVIF.
+    return (
+        *_READABLE,
+        *(["AVIF"] if "avif" in features.modules and features.check("avif") else []),
+    )
+
+
+def _is_heic(start: bytes) -> bool:
+    """Whether a file that begins so is a HEIC picture."""
+    end = min(int.from_bytes(start[:4], "big"), len(start))
+    brands = {start[i : i + 4] for i in range(8, end, 4)}
+    return start[4:8] == b"ftyp" and not brands.isdisjoint(_HEIC_BRANDS)
+
+
+def _heic() -> tuple[str, ...]:
+    """Have Pillow read HEIC, which it cannot by itself, and return its name of the format."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            "a HEIC picture takes the package pillow-heif: pip install pillow-heif, or save the"
+            " picture as JPEG"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
+
+
+def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return an opened picture's colours and opacity, as `images.load_with_alpha` does."""
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        gray = np.asarray(image).astype(np.uint16)
+        if not profile:
+            return np.repeat(gray[:, :, np.newaxis] / np.float32(65535), 3, axis=2), None
+        image = Image.fromarray((gray >> 8).astype(np.uint8))  # profiles convert 8 bits only
+    alpha = None
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        alpha = np.asarray(rgba.getchannel("A"), np.float32) / np.float32(255)
+        image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
+    image = profiles.to_srgb(image, profile) if profile else image.convert("RGB")
+    rgb = np.asarray(image, np.float32) / np.float32(255)
+    if alpha is None or alpha.min() == 1:
+        return rgb, None
+    rgb[alpha == 0] = 1
+    return rgb, alpha
+
+
+def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Lay a picture (H, W, 3) of opacity (H, W) over white."""
+    return 1 + (rgb - 1) * alpha[:, :, np.newaxis]
