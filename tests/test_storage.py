@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer import storage as files
+from styletransfer import storage
 
 
 def write(path: Path) -> None:
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(b"new")
 
 
@@ -22,10 +22,10 @@ def mode(path: Path) -> int:
 
 def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
     path = tmp_path / "new folder" / "file"
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(b"first")
         assert not path.exists()
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(b"second")
         assert path.read_bytes() == b"first"
     assert path.read_bytes() == b"second"
@@ -34,7 +34,7 @@ def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
 
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = tmp_path / ("n" * 251 + ".png")
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(b"whole")
     assert path.read_bytes() == b"whole"
 
@@ -44,7 +44,7 @@ def test_an_error_leaves_nothing_behind(tmp_path):
     path.write_bytes(b"old")
 
     def fail() -> None:
-        with files.replacing(path) as stream:
+        with storage.replacing(path) as stream:
             stream.write(b"half")
             raise KeyError
 
@@ -68,7 +68,7 @@ def test_the_mode_of_a_file_is_kept(tmp_path, wanted):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     path.chmod(wanted)
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(b"new")
         (part,) = tmp_path.glob(".*.part")
         assert mode(part) == wanted  # never open to others, not even on the way

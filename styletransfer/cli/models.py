@@ -100,12 +100,11 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from styletransfer import caffe
-    from styletransfer import storage as files
+    from styletransfer import caffe, storage
 
     model = caffe.convert(options.prototxt, options.caffemodel)
     try:
-        with files.replacing(options.onnx) as stream:
+        with storage.replacing(options.onnx) as stream:
             stream.write(model.SerializeToString())
     except OSError as error:
         raise StyleTransferError(f"{options.onnx} cannot be written: {error}") from error

@@ -29,7 +29,7 @@ _SENTENCES = {
     Stop.NO_STEP: "the line search found no better image",
     Stop.EVALUATIONS: "the limit on evaluations is reached",
     Stop.TIME: "the {limit:g} seconds are over",
-    Stop.INTERRUPTED: "it was interrupted",
+    Stop.INTERRUPTED: "interrupted",
     Stop.MEMORY: "the memory was not enough for the next scale",
     Stop.FAILED: "of an error",
 }

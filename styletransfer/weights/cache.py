@@ -12,8 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from styletransfer import networks
-from styletransfer import storage as files
+from styletransfer import networks, storage
 from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
 from styletransfer.weights import containers
@@ -184,7 +183,7 @@ def write(network: Network, weights: Weights, provenance: Provenance, folder: Pa
     """
     path = folder / f"{network.name}.onnx"
     whole = model(network, weights, provenance)
-    with files.replacing(path) as stream:
+    with storage.replacing(path) as stream:
         stream.write(whole.SerializeToString())
     return path
 

@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import styletransfer
-from styletransfer import cli, images
-from styletransfer.optim import minimisers as optimizers
+from styletransfer import cli, images, optim
 from tests.conftest import GOLDEN_WEIGHTS, MODELS, ROOT, SHARED, golden, needs_shared
 from tests.images.test_reading import png
 
@@ -153,7 +153,7 @@ def test_a_ratio_beyond_float32(capsys, tmp_path, short):
 
 
 def test_a_first_image_that_no_step_improves_is_written(capsys, monkeypatch, tmp_path, short):
-    monkeypatch.setitem(optimizers.OPTIMIZERS, "lbfgsb", lambda *_: "the gradient has vanished")
+    monkeypatch.setattr(optim.Lbfgsb, "minimise", lambda *_: optim.Stop.NO_GRADIENT)
     output = tmp_path / "x.png"
     assert cli.main_style([*short, "--plot", "-o", str(output)]) == 0
     printed = capsys.readouterr()
@@ -275,30 +275,82 @@ def test_bar_on_a_terminal(tmp_path, short):
     assert re.search(r"loss \d\.\d+e\+\d+", shown)
 
 
-def heed_interrupts() -> None:
+def heed_signals() -> None:
     """Undo, in a child, that a shell has what it runs in the background ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
-def test_interrupt_saves_the_best_image(tmp_path, short):
-    output = tmp_path / "x.png"
-    command = [sys.executable, ROOT / "style.py", *short, "-n", 500, "-v", "-o", output]
+def signalled(arguments, numbers, preexec=heed_signals):
+    """Run style.py; send it signals after its second iteration, and return how it ended."""
+    command = [sys.executable, ROOT / "style.py", *arguments]
     with subprocess.Popen(
         list(map(str, command)),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=preexec,
     ) as process:
         for line in process.stderr:
             if line.startswith("iteration 2"):
-                process.send_signal(signal.SIGINT)
+                for number in numbers:
+                    process.send_signal(number)
+                    time.sleep(0.1)
                 break
         out, err = process.communicate(timeout=300)
-    assert process.returncode == 130
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ((signal.SIGINT,), 130),
+        ((signal.SIGINT, signal.SIGINT, signal.SIGTERM), 130),
+        ((signal.SIGTERM,), 143),
+        ((signal.SIGHUP,), 129),
+    ],
+)
+def test_a_signal_saves_the_best_image(tmp_path, short, numbers, code):
+    output = tmp_path / "x.png"
+    ended, out, err = signalled([*short, "-n", 500, "-v", "-o", output], numbers)
+    assert ended == code
     assert "Traceback" not in err
     assert "stopped because interrupted" in out
     assert images.load(output).shape == (224, 337, 3)
+    assert images.read_parameters(output)["reason"] == "interrupted"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_what_nohup_ignores_stays_ignored(tmp_path, short):
+    def ignore() -> None:
+        heed_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    output = tmp_path / "x.png"
+    ended, out, _ = signalled([*short, "-n", 4, "-v", "-o", output], [signal.SIGHUP], ignore)
+    assert (ended, "all 4 iterations are done" in out) == (0, True)
+
+
+def test_signals_while_the_picture_is_saved_lose_nothing(tmp_path, short):
+    code = (
+        "import signal, sys, styletransfer.images as images\n"
+        "save = images.save_somewhere\n"
+        "def slow(*arguments):\n"
+        "    for number in (2, 2, 15): signal.raise_signal(number)\n"
+        "    return save(*arguments)\n"
+        "images.save_somewhere = slow\n"
+        "from styletransfer.cli import main_style; sys.exit(main_style())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *short, "-o", str(tmp_path / "x.png")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        preexec_fn=heed_signals,
+    )
+    assert done.returncode == 130
+    assert done.stdout.splitlines()[-1] == f"saved {tmp_path / 'x.png'}"
+    assert images.read_parameters(tmp_path / "x.png")["reason"] == "iterations"
 
 
 def test_interrupt_before_there_is_an_image(tmp_path):
@@ -311,7 +363,7 @@ def test_interrupt_before_there_is_an_image(tmp_path):
         text=True,
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": ROOT},
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_signals,
     )
     assert done.returncode == 130
     assert done.stderr == "interrupted\n"
@@ -412,3 +464,22 @@ def test_a_network_from_a_folder(capsys, tmp_path):
     layers = ["--style-layers", "conv1=3", "conv2=1", "--content-layers", "conv3", "-o", output]
     assert cli.main_style([*map(str, common), *map(str, layers)]) == 0
     assert Image.open(output).size == (341, 227)
+
+
+def test_text_from_outside_forges_no_line(capsys, tmp_path):
+    name = tmp_path / "x\nsaved everything\x1b[2J.jpg"
+    name.write_bytes(b"no picture")
+    line = error_of(capsys, ["-s", STYLE, "-c", name], 1)
+    assert r"x\nsaved everything\x1b[2J.jpg" in line
+
+
+def test_a_name_that_the_terminal_cannot_print_ends_no_batch(tmp_path, short):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"a\xff.jpg", b"b.jpg"):
+        shutil.copy(CONTENT, os.path.join(os.fsencode(folder), name))
+    arguments = ["-s", STYLE, "-c", folder, "-o", tmp_path / "out"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    done = style_py(*short, *arguments, env=environment)
+    assert (done.returncode, done.stdout.count("saved ")) == (0, 2)
+    assert r"a\xff-wave" in done.stdout

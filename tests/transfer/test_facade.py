@@ -386,7 +386,7 @@ def test_a_run_can_be_stopped_between_evaluations(transfer):
     )
     assert done == 2
     assert transfer.summary.stop is Stop.INTERRUPTED
-    assert transfer.summary.reason == "it was interrupted"
+    assert transfer.summary.reason == "interrupted"
     np.testing.assert_array_equal(transfer.get_generated(), steps[-1].image())
 
 
