@@ -30,6 +30,12 @@ class WeightsError(StyleTransferError):
     """A network's weights cannot be found, fetched or trusted."""
 
 
+def clause(text: object, limit: int = 80) -> str:
+    """Return text from outside, such as a server's, as a part of one line that is not too long."""
+    words = " ".join(str(text).split())
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
 def explain(error: Exception) -> str:
     """Return one sentence that tells a user of the command of an error, of this package or not."""
     if isinstance(error, StyleTransferError):

@@ -14,7 +14,7 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.losses import TotalVariation
 from styletransfer.objective.whole import Objective, statistics
 from styletransfer.optim.minimisers import OPTIMIZERS
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings, presets
 from styletransfer.transfer import goals as targets
 from styletransfer.weights.loading import LoadedNetwork

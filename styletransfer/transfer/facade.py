@@ -15,7 +15,7 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.optim.minimisers import OPTIMIZERS
 from styletransfer.optim.resampling import stretched
 from styletransfer.progress import Progress, ProgressDisplay
-from styletransfer.runtime.session import choose_device
+from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, check_names
 from styletransfer.transfer import inputs
 from styletransfer.transfer.firstimage import first_image

@@ -9,7 +9,7 @@ import numpy as np
 from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import goals as targets
 from styletransfer.transfer.goals import Goals
