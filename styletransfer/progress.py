@@ -1,4 +1,4 @@
-"""How far a run is: the value that the library hands out, and its display on a terminal."""
+"""How far a run or a download is: the values that the library hands out, and their displays."""
 
 import sys
 import time
@@ -36,6 +36,25 @@ class Progress:
     terms: dict[str, float]
     seconds: float
     image: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Download:
+    """How far a download is, handed to a callback as it goes on.
+
+    Attributes
+    ----------
+    what : str
+        The name of what is fetched.
+    done : int
+        Bytes so far.
+    total : int or None
+        Bytes in all, None where that is not known.
+    """
+
+    what: str
+    done: int
+    total: int | None
 
 
 class ProgressDisplay:
@@ -118,28 +137,20 @@ class DownloadDisplay:
         if self._bar is not None:
             self._bar.finish(dirty=True)
 
-    def show(self, done: int, total: int | None, what: str) -> None:
-        """Show how many bytes of how many there are.
-
-        Parameters
-        ----------
-        done : int
-            Bytes so far.
-        total : int or None
-            Bytes in all, None where that is not known.
-        what : str
-            Its name; another one begins another bar.
-        """
+    def show(self, download: Download) -> None:
+        """Show one step; another name begins another bar."""
         if not sys.stderr.isatty():
             return
         import progressbar
 
-        if self._bar is None or what != self._what:
+        if self._bar is None or download.what != self._what:
             self.__exit__()
-            self._what = what
-            length = total or progressbar.UnknownLength
-            self._bar = progressbar.DataTransferBar(prefix=f"{what} ", max_value=length).start()
-        self._bar.update(done)
+            self._what = download.what
+            length = download.total or progressbar.UnknownLength
+            self._bar = progressbar.DataTransferBar(
+                prefix=f"{download.what} ", max_value=length
+            ).start()
+        self._bar.update(download.done)
 
 
 def _rate(progress: Progress) -> str:

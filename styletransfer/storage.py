@@ -1,10 +1,18 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks between processes."""
 
+import contextlib
+import os
+import re
 import secrets
-from collections.abc import Iterator
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_POLL_SECONDS = 0.1  # how often a lock that another holds is tried
 
 
 @contextmanager
@@ -22,11 +30,113 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         If the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not longer than the path's name may be.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = _unused(path.parent)
     try:
         with temporary.open("xb") as stream:
             yield stream
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Make a folder in another one, for as long as the block lasts."""
+    temporary = _unused(folder)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what processes that were killed in `replacing` or `scratch` have left in a folder.
+
+    For a folder in which, under a lock, nobody else is writing.
+    """
+    for path in folder.iterdir():
+        if re.fullmatch(r"\.[0-9a-f]{16}\.part", path.name):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _unused(folder: Path) -> Path:
+    """Return a name for a while, not longer than the names of files may be."""
+    return folder / f".{secrets.token_hex(8)}.part"
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Hold the lock that a file stands for, which one process, and one thread in it, has at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that exists; it is there for as long as the block lasts.
+    waiting : callable
+        Called once if another holds the lock.
+
+    Yields
+    ------
+    bool
+        Whether there is a lock: not every file system has them, and in a folder that cannot be
+        written there can be none.
+    """
+    stream = _lock_file(path, waiting)
+    try:
+        yield stream is not None
+    finally:
+        if stream is not None:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()
+            stream.close()
+
+
+def _lock_file(path: Path, waiting: Callable[[], None]) -> BinaryIO | None:
+    """Return the open, locked file; None where there are no locks."""
+    told = False
+    while True:
+        try:
+            stream = path.open("ab")
+        except OSError:
+            return None
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(stream)
+            try:
+                got = _try_to_lock(stream)
+            except OSError:
+                path.unlink(missing_ok=True)
+                return None
+            # Who held the lock before has removed the file, and others may have made it anew.
+            if got and _is_at(path, stream):
+                opened.pop_all()
+                return stream
+        if not got:
+            if not told:
+                waiting()
+                told = True
+            time.sleep(_POLL_SECONDS)
+
+
+def _is_at(path: Path, stream: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _try_to_lock(stream: BinaryIO) -> bool:
+    """Lock an open file unless somebody else has; OSError where that is not possible at all."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

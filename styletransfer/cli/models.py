@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.cli.arguments import add_common
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.settings import NETWORK_NAMES
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _convert(options: argparse.Namespace) -> int:
     from styletransfer import caffe
     from styletransfer import storage as files
 
+    for given in (options.prototxt, options.caffemodel):
+        if options.onnx.exists() and Path(given).exists() and options.onnx.samefile(given):
+            raise UsageError(f"{options.onnx} is what is converted: give another file to write")
     model = caffe.convert(options.prototxt, options.caffemodel)
     try:
         with files.replacing(options.onnx) as stream:

@@ -14,7 +14,7 @@ from styletransfer.images import colour
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.optim.minimisers import OPTIMIZERS
 from styletransfer.optim.resampling import stretched
-from styletransfer.progress import Progress, ProgressDisplay
+from styletransfer.progress import DownloadDisplay, Progress, ProgressDisplay
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, check_names
 from styletransfer.transfer import inputs
@@ -80,7 +80,9 @@ class StyleTransfer:
     ) -> None:
         self.use_pbar = use_pbar
         self.device, reason = choose_device(gpu_id, threads)
-        self.network = load_network(model_name, models, use_pbar)
+        with DownloadDisplay() if use_pbar else nullcontext() as display:
+            shown = display.show if display else None
+            self.network = load_network(model_name, models, logger.info, shown)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
         self.summary: Summary | None = None

@@ -1,9 +1,7 @@
 """A network by its name or its folder, with all that style transfer needs of it."""
 
 import functools
-import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +11,11 @@ import onnx
 from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import MEAN, NETWORKS
-from styletransfer.progress import DownloadDisplay
 from styletransfer.weights import store
+from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import weights_digest
+from styletransfer.weights.download import ByteProgress
 from styletransfer.weights.places import model_directories
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,9 @@ class LoadedNetwork:
         return weights_digest(self.model)
 
 
-def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetwork:
+def load_network(
+    name: str, models: str | Path | None, report: Report, progress: ByteProgress | None
+) -> LoadedNetwork:
     """Return a built-in network by its name, or the Caffe network in a folder.
 
     Parameters
@@ -58,8 +57,10 @@ def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetw
         A key of `NETWORKS`, or a folder's path.
     models : path, optional
         The folder with the networks' weights, see `weights.model_directories`.
-    show : bool
-        Whether a download is shown on the terminal.
+    report : callable
+        Gets a line where something takes long or fails.
+    progress : callable, optional
+        Gets a `Download` whenever bytes have come.
 
     Raises
     ------
@@ -78,9 +79,7 @@ def load_network(name: str, models: str | Path | None, show: bool) -> LoadedNetw
         model, mean, input_size = caffe.load_folder(name)
         return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})
     folders = model_directories(models)
-    with DownloadDisplay() if show else nullcontext() as display:
-        progress = display.show if display else None
-        model = store.load(name, folders, report=logger.info, progress=progress)
+    model = store.load(name, folders, report=report, progress=progress)
     return LoadedNetwork(
         model, table.mean, table.input_size, table.style_layers, table.content_layers
     )
