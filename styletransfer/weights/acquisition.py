@@ -82,7 +82,7 @@ def fetch(
     work: Path,
     placed: Sequence[Path],
     sources: Sequence[Source],
-    resting: Sequence[Source],
+    asked: Sequence[Source],
     report: Report,
     progress: ByteProgress,
 ) -> Found:
@@ -99,9 +99,10 @@ def fetch(
     placed : sequence of Path
         Folders that are looked through for files placed by hand.
     sources : sequence of Source
-        In the order to try.
-    resting : sequence of Source
-        Those of them that are not asked.
+        All that there are.
+    asked : sequence of Source
+        Those of them that did not fail within the last hour, or are asked all the same, in the
+        order to try.
     report : callable
         See `Report`.
     progress : callable
@@ -113,19 +114,13 @@ def fetch(
         No source could be used; its text lists each with its reason.
     """
     _tidy(work, network.name, done=False)
-    if 0 < len(resting) < len(sources):
-        report(
-            f"{network.name}: {', '.join(source.name for source in resting)} failed within the last"
-            f" hour, and is not asked; `styletransfer models fetch {network.name}` asks again"
-        )
-    reasons = []
-    for source in sources:
-        if source in resting:
-            reasons.append(
-                f"  {source.name}, {source.origin}: failed within the last hour; "
-                f"`styletransfer models fetch {network.name}` asks again"
-            )
-            continue
+    again = f"`styletransfer models fetch {network.name}` asks again"
+    resting = [source for source in sources if source not in asked]
+    if resting and asked:
+        names = ", ".join(source.name for source in resting)
+        report(f"{network.name}: failed within the last hour, and not asked: {names}; {again}")
+    reasons = [f"  {s.name}, {s.origin}: failed within the last hour; {again}" for s in resting]
+    for source in asked:
         report(
             f"{network.name}: fetching {source.megabytes} MB of weights from {source.name} "
             f"({source.origin})"

@@ -28,7 +28,8 @@ from styletransfer.weights.sources import CAFFEMODELS, SOURCES, Source, known_we
 
 _STAND_IN = (
     "the weights of %s are neither here nor reachable; others stand in, so that the picture differs"
-    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s"
+    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s;"
+    " `styletransfer models fetch %s` asks for them again"
 )
 _UNKNOWN = "unknown: not the weights that it says"
 _LOCK = ".lock"
@@ -74,7 +75,8 @@ def load(
 ) -> onnx.ModelProto:
     """Return a built-in network with its weights, fetching them on first use.
 
-    Sources that failed within the last hour are not asked, where there is anything else to use.
+    Sources that failed within the last hour are asked after the others, or, where there are
+    weights that can stand in, not at all.
 
     Parameters
     ----------
@@ -115,14 +117,15 @@ def load(
         )
     if found is None:
         spare = source is None and shipped.path(name) is not None
-        rest = functools.partial(_resting, spare=spare)
+        choose = _others if spare else _others_first
         try:
-            found = _fetched(network, models_dirs, source, rest, report, progress)
+            found = _fetched(network, models_dirs, source, choose, report, progress)
         except WeightsError:
             found = shipped.read(network) if spare else None
             if found is None:
                 raise
-            _log.warning(_STAND_IN, name, found[2].identity, found[0], name, CAFFEMODELS[name])
+            facts = (found[2].identity, found[0], name, CAFFEMODELS[name])
+            _log.warning(_STAND_IN, name, *facts, name)
     doubt = _doubt(network, found)
     if doubt:
         _log.warning("%s", doubt)
@@ -163,7 +166,7 @@ def fetch(
     if doubt:
         report(doubt)
     if found is None or doubt:
-        found = _fetched(network, models_dirs, source, lambda *_: [], report, progress)
+        found = _fetched(network, models_dirs, source, _all, report, progress)
     return Status(name, found[0], found[2])
 
 
@@ -262,11 +265,14 @@ def _fetched(
     network: Network,
     folders: Sequence[Path],
     source: str | None,
-    rest: Callable[[Path, Sequence[Path], Sequence[Source]], Sequence[Source]],
+    choose: Callable[[Sequence[Source], Sequence[Source]], Sequence[Source]],
     report: Report,
     progress: ByteProgress | None,
 ) -> Found:
-    """Fetch a network, unless another process just has; `rest` says which sources are not asked."""
+    """Fetch a network, unless another process just has.
+
+    Of all sources and those that failed lately `choose` returns the ones to ask, in their order.
+    """
     folder = writable(folders) / network.name
     folder.mkdir(exist_ok=True)
     placed = [f / network.name for f in folders]
@@ -280,16 +286,11 @@ def _fetched(
             wanted = found is not None and source in (None, found[2].source)
             if found is not None and wanted and not _doubt(network, found):
                 return found
-        return acquisition.fetch(
-            network,
-            folder,
-            work,
-            placed,
-            sources,
-            rest(folder, placed, sources),
-            report,
-            progress or (lambda _: None),
-        )
+        failed = failures.lately(folder, sources)
+        failed = [known for known in failed if acquisition.by_hand(known, placed) is None]
+        asked = choose(sources, failed)
+        tell = progress or (lambda _: None)
+        return acquisition.fetch(network, folder, work, placed, sources, asked, report, tell)
 
 
 def _waiting(network: Network, report: Report) -> Callable[[], None]:
@@ -298,14 +299,17 @@ def _waiting(network: Network, report: Report) -> Callable[[], None]:
     )
 
 
-def _resting(
-    folder: Path, placed: Sequence[Path], sources: Sequence[Source], spare: bool
-) -> Sequence[Source]:
-    """Return the sources that failed lately, unless there is nothing else to use."""
-    resting = [
-        s for s in failures.lately(folder, sources) if acquisition.by_hand(s, placed) is None
-    ]
-    return resting if spare or len(resting) < len(sources) else []
+def _all(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    return sources
+
+
+def _others(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    return [source for source in sources if source not in failed]
+
+
+def _others_first(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    """Put sources that failed lately behind the others, but never behind less exact ones."""
+    return sorted(sources, key=lambda source: (source.precision != "exact", source in failed))
 
 
 def _cached(network: Network, folders: Sequence[Path], own: Path | None) -> Found | None:

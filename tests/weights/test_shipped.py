@@ -58,20 +58,32 @@ def test_it_stands_in_and_says_so(stand_in, tmp_path, caplog) -> None:
 
 def test_sources_that_failed_lately_are_not_asked_again(stand_in, tmp_path, caplog) -> None:
     models = [tmp_path / "models"]
-    with pytest.raises(WeightsError, match="could not be fetched"):
-        weights.fetch("caffenet", models)
     with caplog.at_level(logging.INFO, "styletransfer"), file_server() as server:
-        nowhere = sources.SOURCES["caffenet"][0]
-        nowhere = replace(nowhere, origin=server.address("missing", "net.caffemodel"))
-        sources.SOURCES["caffenet"] = [nowhere]
+        first = sources.SOURCES["caffenet"][0]
+        known = [
+            replace(first, name=name, origin=server.address("missing", f"{name}.caffemodel"))
+            for name in ("one", "two")
+        ]
+        sources.SOURCES["caffenet"] = known[:1]
         weights.load("caffenet", models)
         assert len(server.requests) == 1
         caplog.clear()
         weights.load("caffenet", models)
         assert len(server.requests) == 1
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert "neither here nor reachable" in record.getMessage()
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "neither here nor reachable" in record.getMessage()
+        sources.SOURCES["caffenet"] = known
+        caplog.clear()
+        weights.load("caffenet", models)
+        assert len(server.requests) == 2
+        assert caplog.records[0].getMessage() == (
+            "caffenet: failed within the last hour, and not asked: one; "
+            "`styletransfer models fetch caffenet` asks again"
+        )
+        with pytest.raises(WeightsError, match="could not be fetched"):
+            weights.fetch("caffenet", models)
+        assert len(server.requests) == 4
 
 
 def test_not_where_the_right_ones_are_here(stand_in, tmp_path, caplog) -> None:
