@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.common import Evaluate, Problem
 from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 
 
 def ours(given: Problem, convolution: str, threads: int) -> Evaluate:

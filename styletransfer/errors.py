@@ -9,7 +9,9 @@
     └── WeightsError    a network's weights cannot be found, fetched or trusted
 """
 
-from collections.abc import Sequence
+TYPE_CHECKING = False  # type checkers take it for true; this module loads at once
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class StyleTransferError(Exception):
@@ -17,13 +19,19 @@ class StyleTransferError(Exception):
 
     Attributes
     ----------
+    text : str
+        The sentence.
     details : tuple of str
         More lines, where one sentence does not say it all.
     """
 
-    def __init__(self, text: str = "", details: Sequence[str] = ()) -> None:
-        super().__init__(text)
+    def __init__(self, text: str = "", details: "Sequence[str]" = ()) -> None:
+        super().__init__(text, details)
+        self.text = text
         self.details = tuple(details)
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *self.details])
 
 
 class UsageError(StyleTransferError):
@@ -45,7 +53,7 @@ class WeightsError(StyleTransferError):
 def explain(error: Exception) -> str:
     """Return one sentence that tells a user of the command of an error, of this package or not."""
     if isinstance(error, StyleTransferError):
-        return str(error)
+        return error.text
     if isinstance(error, MemoryError):
         return f"the memory is not enough ({str(error) or 'none is left'}); try a smaller --length"
     return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -27,9 +28,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     path = target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path.parent)
-    # Not longer than the path's name may be.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    remove_leftovers(path.parent, _ABANDONED)
+    temporary = _unused(path.parent)
     try:
         with temporary.open("xb") as stream:
             _take_mode(temporary, path)
@@ -72,17 +72,40 @@ def _take_mode(temporary: Path, path: Path) -> None:
             temporary.chmod(mode)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left in a folder."""
-    before = time.time() - _ABANDONED
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Make a folder in another one, for as long as the block lasts."""
+    temporary = _unused(folder)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, age: float = 0) -> None:
+    """Delete what killed processes have left in a folder in `replacing` or `scratch`.
+
+    Where others may be writing, only what is older than `age`, in seconds.
+    """
+    before = time.time() - age
     parts = []
     with contextlib.suppress(OSError):  # one may write to a folder without reading it
         parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
     for path in parts:
         with contextlib.suppress(OSError):
             facts = path.lstat()
-            if stat.S_ISREG(facts.st_mode) and facts.st_mtime < before:
+            if facts.st_mtime > before and age:
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                shutil.rmtree(path)
+            elif stat.S_ISREG(facts.st_mode):
                 path.unlink()
+
+
+def _unused(folder: Path) -> Path:
+    """Return a name for a while, not longer than the names of files may be."""
+    return folder / f".{secrets.token_hex(8)}.part"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -23,6 +23,11 @@ def printable(text: str, limit: int = 2000) -> str:
     return _cut(_UNSAFE.sub(_escaped, _cut(text, limit)), limit)
 
 
+def clause(text: object, limit: int = 80) -> str:
+    """Return text from outside, such as a server's, as a part of a sentence."""
+    return printable(" ".join(str(text).split()), limit)
+
+
 def encodable(text: str, encoding: str | None) -> str:
     """Return a text with escapes for what an encoding lacks; None is UTF-8."""
     encoding = encoding or "utf-8"

@@ -8,7 +8,7 @@ import pytest
 from styletransfer import images
 from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
 
 pytestmark = needs_shared

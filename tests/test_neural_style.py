@@ -15,7 +15,7 @@ from styletransfer.caffe import layers
 from styletransfer.caffe.layers import Layer
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from styletransfer.settings import presets
 from styletransfer.transfer import goals
 from styletransfer.weights.loading import LoadedNetwork

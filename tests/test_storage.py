@@ -171,3 +171,22 @@ def test_digest(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert storage.digest(tmp_path / "a").startswith("ba7816bf8f01cfea")
     assert storage.digest(tmp_path / "a", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_a_scratch_folder_is_there_for_a_while(tmp_path):
+    with storage.scratch(tmp_path) as folder:
+        (folder / "inside").touch()
+        assert folder.parent == tmp_path
+    assert not list(tmp_path.iterdir())
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / "0123456789abcdef.part").touch()
+    (tmp_path / ".mine.part").touch()
+    (tmp_path / "file.part").mkdir()
+    kept = sorted(tmp_path.iterdir())
+    (tmp_path / ".0123456789abcdef.part").touch()
+    (tmp_path / ".fedcba9876543210.part").mkdir()
+    (tmp_path / ".fedcba9876543210.part" / "inside").touch()
+    storage.remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == kept

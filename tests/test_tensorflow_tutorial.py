@@ -13,7 +13,7 @@ from styletransfer import images
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.losses import TotalVariation
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings, presets
 from styletransfer.transfer import goals
 from styletransfer.weights.loading import LoadedNetwork

@@ -192,7 +192,8 @@ def _make(
                 _say_saved(outcome)
                 raise outcome.error
             if outcome.error is not None:
-                complain(outcome.error, str(outcome.task.content))
+                content = str(outcome.task.content)
+                complain(outcome.error, "" if content in str(outcome.error) else content)
                 code = 1
             elif not options.quiet:
                 _sum_up(outcome)

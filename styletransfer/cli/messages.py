@@ -16,9 +16,7 @@ def say(line: str) -> None:
 
 def complain(error: Exception, about: str = "") -> None:
     """Print what went wrong to stderr: a sentence, and its details in lines of their own."""
-    text = explain(error)
-    if about and about not in text:
-        text = f"{about}: {text}"
+    text = f"{about}: {explain(error)}" if about else explain(error)
     _to_stderr(f"error: {printable(text)}")
     for detail in error.details if isinstance(error, StyleTransferError) else ():
         _to_stderr(f"  {printable(detail)}")

@@ -2,12 +2,12 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.cli.arguments import add_common
-from styletransfer.errors import StyleTransferError
+from styletransfer.cli.messages import complain, say
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.settings.choices import NETWORK_NAMES
 
 if TYPE_CHECKING:
@@ -45,37 +45,34 @@ def _list(options: argparse.Namespace) -> int:
 
     folders = weights.model_directories(options.models)
     for name in NETWORK_NAMES:
-        print(f"{name}: {_state(weights.status(name, folders))}")
+        for line in _state(f"{name}:", weights.status(name, folders)):
+            say(line)
         for source in weights.SOURCES[name]:
-            print(
+            say(
                 f"    source {source.name}: {source.origin}, {source.megabytes} MB,"
                 f" {source.precision} ({source.licence})"
             )
         stand_in = weights.read_shipped(NETWORKS[name])
         if stand_in is not None:
             place, _, origin = stand_in
-            print(
+            say(
                 f"    where none of these is reachable: {place}, {origin.identity},"
                 f" {origin.precision} ({origin.licence})"
             )
-    print(f"looked for in {', '.join(map(str, folders))}")
+    say(f"looked for in {', '.join(map(str, folders))}")
     return 0
 
 
 def _fetch(options: argparse.Namespace) -> int:
     from styletransfer import weights
     from styletransfer.display import Display
-    from styletransfer.progress import Download
 
     folders = weights.model_directories(options.models)
     for name in options.names:
         with Display(not options.quiet) as display:
-
-            def tell(done: int, total: int | None, what: str) -> None:
-                display.show(Download(what, done, total))
-
-            status = weights.fetch(name, folders, options.source, logger.info, tell)
-        logger.info("%s: %s", name, _state(status))
+            status = weights.fetch(name, folders, options.source, logger.info, display.show)
+        for line in _state(f"{name}:", status):
+            logger.info("%s", line)
     return 0
 
 
@@ -86,22 +83,26 @@ def _verify(options: argparse.Namespace) -> int:
     folders = weights.model_directories(options.models)
     here = [n for n in NETWORK_NAMES if weights.status(n, folders) != weights.Status(n)]
     if not (options.names or here):
-        print(f"there are no networks in {', '.join(map(str, folders))}")
+        say(f"there are no networks in {', '.join(map(str, folders))}")
     code = 0
     for name in options.names or here:
         try:
             status = weights.verify(name, folders, logger.info)
         except StyleTransferError as error:
-            print(f"error: {name}: {error}", file=sys.stderr)
+            complain(error, name)
             code = 1
         else:
-            print(f"{name}: good, {_state(status)}")
+            for line in _state(f"{name}: good,", status):
+                say(line)
     return code
 
 
 def _convert(options: argparse.Namespace) -> int:
     from styletransfer import caffe, storage
 
+    for given in (options.prototxt, options.caffemodel):
+        if options.onnx.exists() and Path(given).exists() and options.onnx.samefile(given):
+            raise UsageError(f"{options.onnx} is what is converted: give another file to write")
     model = caffe.convert(options.prototxt, options.caffemodel)
     try:
         with storage.replacing(options.onnx) as stream:
@@ -112,16 +113,18 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
-def _state(status: "Status") -> str:
-    """Say in a few lines what there is of a network."""
+def _state(start: str, status: "Status") -> list[str]:
+    """Say in a few lines, the first of which begins so, what there is of a network."""
     if status.problem:
-        return f"unusable: {status.problem}"
+        return [f"{start} unusable: {status.problem}"]
     if not status.path:
-        return "not here; fetched on first use"
+        return [f"{start} not here; fetched on first use"]
     origin = status.provenance
     if not origin:
-        return f"{status.path}, converted on first use"
-    return (
-        f"{status.path}\n    from {origin.source} ({origin.origin}), {origin.identity},"
-        f" {origin.precision}, {origin.licence}\n    sha256 of the tensors {origin.weights_digest}"
-    )
+        return [f"{start} {status.path}, converted on first use"]
+    return [
+        f"{start} {status.path}",
+        f"    from {origin.source} ({origin.origin}), {origin.identity}, {origin.precision},"
+        f" {origin.licence}",
+        f"    sha256 of the tensors {origin.weights_digest}",
+    ]

@@ -3,6 +3,7 @@
 import argparse
 
 from styletransfer.cli.arguments import add_common
+from styletransfer.cli.messages import say
 from styletransfer.settings import presets
 
 
@@ -14,5 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     for name in presets.names():
-        print(f"{name:13} {presets.read(name).description}")
+        say(f"{name:13} {presets.read(name).description}")
     return 0

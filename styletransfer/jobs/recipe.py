@@ -227,12 +227,13 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
 def versions() -> dict[str, str]:
     """Return the versions of what computes a picture."""
     import numpy
-    import onnxruntime
     import scipy
+
+    from styletransfer import runtime
 
     return {
         "styletransfer": styletransfer.__version__,
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": runtime.version(),
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
         "python": platform.python_version(),

@@ -11,7 +11,8 @@ from styletransfer.errors import NetworkError, UsageError
 from styletransfer.images import masks
 from styletransfer.objective.losses import Matching, Term, TotalVariation
 from styletransfer.onnxgrad import GraphBuilder, rewrites
-from styletransfer.runtime.session import CPU, Device, Session
+from styletransfer.runtime.devices import CPU, Device
+from styletransfer.runtime.session import Session
 
 IMAGE = "data"
 """The input of every network, and of the objective: (1, 3, H, W), BGR, 0..255 minus the mean."""

@@ -15,7 +15,7 @@ from styletransfer.errors import UsageError
 from styletransfer.images import colour
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
-from styletransfer.runtime.session import choose_device
+from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, check_names
 from styletransfer.transfer import inputs
 from styletransfer.transfer.problem import ProblemMaker
@@ -81,7 +81,7 @@ class StyleTransfer:
         self.use_pbar = use_pbar
         self.device, reason = choose_device(gpu_id, threads)
         with Display(use_pbar) as display:
-            self.network = load_network(model_name, models, progress=progress or display.show)
+            self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
         self._problems = ProblemMaker(self.device)

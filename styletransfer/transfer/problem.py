@@ -11,7 +11,7 @@ from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.objective.losses import Matching
 from styletransfer.objective.whole import Objective, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import goals
 from styletransfer.transfer.inputs import Inputs

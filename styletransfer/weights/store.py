@@ -3,29 +3,37 @@
 What is fetched or converted is kept as ``<models>/<network>/<network>.onnx``: a plain forward graph
 with every blob named as in Caffe, whose metadata say where its weights are from. A ``.caffemodel``
 that the user has put into that folder comes before it, and is converted once.
+
+Of processes and threads that want the same network at once, one makes it and the others wait.
 """
 
+import contextlib
+import functools
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from styletransfer import networks
+from styletransfer import locks, networks, storage
 from styletransfer.errors import NetworkError, WeightsError
 from styletransfer.networks import Network
-from styletransfer.weights import acquisition, cache, shipped
+from styletransfer.text import clause
+from styletransfer.weights import acquisition, cache, failures, shipped
 from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import CacheError, Found, Provenance
 from styletransfer.weights.download import ByteProgress
-from styletransfer.weights.places import own_caffemodel
-from styletransfer.weights.sources import CAFFEMODELS, SOURCES, Source
+from styletransfer.weights.places import own_caffemodel, writable
+from styletransfer.weights.sources import CAFFEMODELS, SOURCES, Source, known_weights
 
 _STAND_IN = (
     "the weights of %s are neither here nor reachable; others stand in, so that the picture differs"
-    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s"
+    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s;"
+    " `styletransfer models fetch %s` asks for them again"
 )
+_UNKNOWN = "unknown: not the weights that it says"
+_LOCK = ".lock"
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +49,8 @@ class Status:
     path : Path or None
         The file in use: the cached ONNX file, or a user's caffemodel that was not used so far.
     provenance : Provenance or None
-        None where there is no file, or a user's caffemodel that was not used so far.
+        None where there is no file, or a user's caffemodel that was not used so far. What a file
+        says of itself is not believed where its weights are known to be others.
     problem : str
         A sentence if what is there cannot be used, otherwise empty.
     """
@@ -67,6 +76,9 @@ def load(
 ) -> onnx.ModelProto:
     """Return a built-in network with its weights, fetching them on first use.
 
+    Sources that failed within the last hour are asked after the others, or, where there are
+    weights that can stand in, not at all.
+
     Parameters
     ----------
     name : str
@@ -80,7 +92,7 @@ def load(
     report : callable
         Gets a line where something takes long or fails.
     progress : callable, optional
-        Called with the bytes so far, the bytes in all or None, and the name of what is fetched.
+        Gets a `Download` whenever bytes have come.
 
     Returns
     -------
@@ -97,7 +109,7 @@ def load(
         There is no such network.
     """
     network = _network(name)
-    sources = _sources(name, source)
+    _sources(name, source)
     found = _present(network, models_dirs, source, report)
     if found is None and not fetch:
         raise WeightsError(
@@ -105,14 +117,20 @@ def load(
             f"get them with `styletransfer models fetch {name}`."
         )
     if found is None:
+        spare = source is None and shipped.path(name) is not None
+        choose = _others if spare else _others_first
         try:
-            found = acquisition.fetch(network, models_dirs, sources, report, progress)
+            found = _fetched(network, models_dirs, source, choose, report, progress)
         except WeightsError:
-            found = shipped.read(network) if source is None else None
+            found = shipped.read(network) if spare else None
             if found is None:
                 raise
-            _log.warning(_STAND_IN, name, found[2].identity, found[0], name, CAFFEMODELS[name])
-    return cache.model(network, found[1], found[2])
+            facts = (found[2].identity, found[0], name, CAFFEMODELS[name])
+            _log.warning(_STAND_IN, name, *facts, name)
+    doubt = _doubt(network, found)
+    if doubt:
+        _log.warning("%s", doubt)
+    return cache.model(network, found[1], _believed(network, found))
 
 
 def fetch(
@@ -140,14 +158,16 @@ def fetch(
         There is no such network.
     """
     network = _network(name)
-    sources = _sources(name, source)
+    _sources(name, source)
     try:
         found = _present(network, models_dirs, source, report)
+        doubt = found and _doubt(network, found)
     except CacheError as error:
-        report(str(error))
-        found = None
-    if found is None:
-        found = acquisition.fetch(network, models_dirs, sources, report, progress)
+        found, doubt = None, str(error)
+    if doubt:
+        report(doubt)
+    if found is None or doubt:
+        found = _fetched(network, models_dirs, source, _all, report, progress)
     return Status(name, found[0], found[2])
 
 
@@ -171,12 +191,14 @@ def status(name: str, models_dirs: Sequence[Path]) -> Status:
     except WeightsError as error:
         return Status(name, problem=str(error))
     if cached is not None:
-        return Status(name, cached[0], cached[2])
+        return Status(name, cached[0], _believed(network, cached))
     return Status(name, own)
 
 
 def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -> Status:
-    """Check that a network's weights are here and undamaged; a user's file is read for that.
+    """Check that a network's weights are here, undamaged, and those that they are said to be.
+
+    A user's file is read for that. Not of all sources are the weights' digests known.
 
     Parameters
     ----------
@@ -186,13 +208,17 @@ def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -
     Raises
     ------
     WeightsError
-        They are missing, damaged, or of another network.
+        They are missing, damaged, of another network, or others than they are said to be.
     NetworkError
         There is no such network.
     """
-    found = _present(_network(name), models_dirs, None, report)
+    network = _network(name)
+    found = _present(network, models_dirs, None, report)
     if found is None:
         raise WeightsError(f"There are no weights of {name} in {_listed(models_dirs)}.")
+    doubt = _doubt(network, found)
+    if doubt:
+        raise WeightsError(doubt)
     return Status(name, found[0], found[2])
 
 
@@ -228,13 +254,69 @@ def _present(
     found = _cached(network, folders, own)
     if found is not None:
         return found if source in (None, found[2].source) else None
-    return acquisition.convert(network, own, report) if own is not None else None
+    if own is None:
+        return None
+    with locks.locked(own.parent / _LOCK, _waiting(network, report)) as alone:
+        if alone:
+            storage.remove_leftovers(own.parent)
+        return _cached(network, folders, own) or acquisition.convert(network, own, report)
+
+
+def _fetched(
+    network: Network,
+    folders: Sequence[Path],
+    source: str | None,
+    choose: Callable[[Sequence[Source], Sequence[Source]], Sequence[Source]],
+    report: Report,
+    progress: ByteProgress | None,
+) -> Found:
+    """Fetch a network, unless another process just has.
+
+    Of all sources and those that failed lately `choose` returns the ones to ask, in their order.
+    """
+    folder = writable(folders) / network.name
+    folder.mkdir(exist_ok=True)
+    placed = [f / network.name for f in folders]
+    sources = _sources(network.name, source)
+    with contextlib.ExitStack() as stack:
+        work = folder
+        if not stack.enter_context(locks.locked(folder / _LOCK, _waiting(network, report))):
+            work = stack.enter_context(storage.scratch(folder))  # which nobody else knows
+        with contextlib.suppress(CacheError):
+            found = _cached(network, folders, own_caffemodel(network.name, folders))
+            wanted = found is not None and source in (None, found[2].source)
+            if found is not None and wanted and not _doubt(network, found):
+                return found
+        failed = failures.lately(folder, sources)
+        failed = [known for known in failed if acquisition.by_hand(known, placed) is None]
+        asked = choose(sources, failed)
+        tell = progress or (lambda _: None)
+        return acquisition.fetch(network, folder, work, placed, sources, asked, report, tell)
+
+
+def _waiting(network: Network, report: Report) -> Callable[[], None]:
+    return functools.partial(
+        report, f"{network.name}: waiting for another process, which fetches or converts it"
+    )
+
+
+def _all(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    return sources
+
+
+def _others(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    return [source for source in sources if source not in failed]
+
+
+def _others_first(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
+    """Put sources that failed lately behind the others, but never behind less exact ones."""
+    return sorted(sources, key=lambda source: (source.precision != "exact", source in failed))
 
 
 def _cached(network: Network, folders: Sequence[Path], own: Path | None) -> Found | None:
     """Return the first cached network, or of those made from the user's own file the first."""
     for folder in folders:
-        path = _cache_file(network.name, folder)
+        path = folder / network.name / f"{network.name}.onnx"
         if not path.is_file():
             continue
         try:
@@ -248,5 +330,21 @@ def _cached(network: Network, folders: Sequence[Path], own: Path | None) -> Foun
     return None
 
 
-def _cache_file(name: str, folder: Path) -> Path:
-    return folder / name / f"{name}.onnx"
+def _doubt(network: Network, found: Found) -> str | None:
+    """Say in a sentence that weights are others than they are said to be, where that is known."""
+    path, _, claimed = found
+    known = known_weights(network.name, claimed.source)
+    if claimed.identity != acquisition.ORIGINAL or known in (None, claimed.weights_digest):
+        return None
+    return (
+        f"{path} says that its weights are those of {clause(claimed.source)}, but they are unknown:"
+        f" their sha256 is {claimed.weights_digest}, not {known}."
+        f" `styletransfer models fetch {network.name}` replaces it."
+    )
+
+
+def _believed(network: Network, found: Found) -> Provenance:
+    """Return where weights are from, as far as what their file says of them can be believed."""
+    if _doubt(network, found) is None:
+        return found[2]
+    return replace(found[2], identity=_UNKNOWN, precision="unknown", licence="unknown")

@@ -12,12 +12,14 @@ import math
 import pickle
 import struct
 from collections import OrderedDict
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from styletransfer.errors import WeightsError
+from styletransfer.text import clause
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -39,11 +41,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
         except WeightsError:
             raise
         except Exception as error:  # a pickle made by others can fail in any way
-            reason = str(error) or type(error).__name__
+            reason = clause(error, 300) or type(error).__name__
             raise WeightsError(f"this is not a whole legacy torch.save file: {reason}") from None
 
 
-def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+def _read(file: BufferedReader, size: int) -> dict[str, np.ndarray]:
     unpickler = _Unpickler(file, size)
     if unpickler.load() != _MAGIC or _Unpickler(file, size).load() != _PROTOCOL:
         raise WeightsError("the file does not begin like a legacy torch.save file")
@@ -59,7 +61,7 @@ def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     for key in keys:
         storage = unpickler.storages[key]
         (count,) = struct.unpack("<q", file.read(8))
-        if count != storage.size or file.readinto(memoryview(storage).cast("B")) != storage.nbytes:
+        if count != storage.size or file.readinto(storage.data.cast("B")) != storage.nbytes:
             raise WeightsError("the file is cut short, or a storage has another length than stated")
     if not isinstance(tensors, dict) or not all(
         isinstance(name, str) and isinstance(tensor, np.ndarray) for name, tensor in tensors.items()
@@ -84,10 +86,10 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         raise WeightsError(
-            f"the file asks for {module}.{name}, which a file of weights never needs"
+            f"the file asks for {clause(f'{module}.{name}')}, which a file of weights never needs"
         )
 
-    def persistent_load(self, pid: tuple) -> np.ndarray:
+    def persistent_load(self, pid: Any) -> np.ndarray:
         kind, dtype, key, _location, count, view = pid
         if kind != "storage" or view is not None or not isinstance(dtype, np.dtype):
             raise WeightsError("the file holds something other than plain storages")
@@ -98,7 +100,15 @@ class _Unpickler(pickle.Unpickler):
             self.storages[key] = np.zeros(count, dtype)
         return self.storages[key]
 
-    def _tensor(self, storage, offset, shape, strides, _requires_grad, _hooks) -> np.ndarray:
+    def _tensor(
+        self,
+        storage: np.ndarray,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        _requires_grad: object,
+        _hooks: object,
+    ) -> np.ndarray:
         count = math.prod(shape)
         contiguous = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
         if tuple(strides) != contiguous or not 0 <= offset <= offset + count <= storage.size:

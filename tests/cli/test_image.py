@@ -30,7 +30,7 @@ def style_py(*arguments, **options):
 
 
 def no_cuda():
-    from styletransfer.runtime.session import choose_device
+    from styletransfer.runtime.devices import choose_device
 
     return choose_device(0)[1] is not None
 

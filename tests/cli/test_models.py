@@ -68,3 +68,18 @@ def test_models_convert(capsys, tmp_path):
     assert "conv5" in [value.name for value in model.graph.output]
     assert cli.main(["models", "convert", "none.prototxt", str(files[1]), str(output)]) == 1
     assert "none.prototxt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", ["deploy.prototxt", "net.caffemodel"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_models_convert_does_not_overwrite_what_it_reads(capsys, tmp_path, kept, linked):
+    for name in ("deploy.prototxt", "net.caffemodel"):
+        (tmp_path / name).write_text(name)
+    output = tmp_path / kept
+    if linked:
+        output = tmp_path / "x.onnx"
+        output.symlink_to(tmp_path / kept)
+    files = [tmp_path / "deploy.prototxt", tmp_path / "net.caffemodel", output]
+    assert cli.main(["models", "convert", *map(str, files)]) == 2
+    assert f"{output} is what is converted: give another file" in capsys.readouterr().err
+    assert (tmp_path / kept).read_text() == kept

@@ -20,7 +20,7 @@ from styletransfer.objective.losses import (
     Wasserstein,
 )
 from styletransfer.objective.whole import Objective, build, statistics
-from styletransfer.runtime.session import Device
+from styletransfer.runtime.devices import Device
 from tests.onnxgrad.graphs import evaluate
 
 SHAPE = (1, 3, 19, 26)

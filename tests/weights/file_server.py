@@ -92,6 +92,51 @@ class _Handler(BaseHTTPRequestHandler):
     def redirect(self, body: bytes, name: str, wanted: str | None) -> None:
         self._head(302, 0, Location=self.server.address("good", name))
 
+    def babbling(self, body: bytes, name: str, wanted: str | None) -> None:
+        self.send_response(404, "no\x1b[31m" + "o" * 5000)
+        self.end_headers()
+
+    def superscript(self, body: bytes, name: str, wanted: str | None) -> None:
+        """State a length that is a digit, but no number."""
+        self._head(200, None, Content_Length="²")
+        self.wfile.write(body)
+
+    def many_digits(self, body: bytes, name: str, wanted: str | None) -> None:
+        self._head(200, None, Content_Length="1" + "0" * 5000)
+        self.wfile.write(body)
+
+    def endless_trailer(self, body: bytes, name: str, wanted: str | None) -> None:
+        """Send the file in one chunk, and then fields without end."""
+        self._chunked(body)
+        while not self.server.closing.is_set():
+            self.wfile.write(b"field: value\r\n" * 1000)
+
+    def dripping_trailer(self, body: bytes, name: str, wanted: str | None) -> None:
+        self._chunked(body)
+        while not self.server.closing.wait(0.02):
+            self.wfile.write(b"a:b\r\n")
+
+    def _chunked(self, body: bytes) -> None:
+        self._head(200, None, Transfer_Encoding="chunked")
+        self.wfile.write(b"%x\r\n%b\r\n0\r\n" % (len(body), body))
+
+    def endless_head(self, body: bytes, name: str, wanted: str | None) -> None:
+        """Answer that the answer follows, again and again."""
+        while not self.server.closing.is_set():
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\nfield: value\r\n\r\n" * 100)
+
+    def dripping_head(self, body: bytes, name: str, wanted: str | None) -> None:
+        while not self.server.closing.wait(0.02):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def endless_redirect(self, body: bytes, name: str, wanted: str | None) -> None:
+        self._head(302, None, Location=self.server.address("good", name))
+        while not self.server.closing.is_set():
+            self.wfile.write(bytes(1 << 16))
+
+    def to_ftp(self, body: bytes, name: str, wanted: str | None) -> None:
+        self._head(302, 0, Location="ftp://127.0.0.1/weights.bin")
+
     def slow(self, body: bytes, name: str, wanted: str | None) -> None:
         """Send a byte every fiftieth of a second."""
         for byte in self._start(body, wanted):

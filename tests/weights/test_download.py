@@ -1,14 +1,14 @@
 """Downloads against a local server that does everything a server can do wrong."""
 
 import hashlib
-import os
 import threading
-import time
 
 import numpy as np
 import pytest
 
 from styletransfer.errors import WeightsError
+from styletransfer.progress import Download
+from styletransfer.weights import connection
 from styletransfer.weights import download as module
 from styletransfer.weights.download import download
 from tests.weights.file_server import closed_port, file_server
@@ -26,8 +26,8 @@ def server():
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(module, "OPEN_SECONDS", 0.2)
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "OPEN_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "STALL_SECONDS", 0.3)
 
 
 def get(server, folder, manner="good", expected=DIGEST, limit=1_000_000, progress=None):
@@ -36,7 +36,7 @@ def get(server, folder, manner="good", expected=DIGEST, limit=1_000_000, progres
         folder,
         expected=expected,
         limit=limit,
-        progress=progress or (lambda *_: None),
+        progress=progress or (lambda _: None),
     )
 
 
@@ -49,12 +49,12 @@ def reason(server, folder, manner, **arguments) -> str:
 @pytest.mark.parametrize("manner", ["good", "redirect"])
 def test_file_is_fetched_whole(server, tmp_path, manner):
     seen = []
-    path = get(server, tmp_path, manner, progress=lambda *state: seen.append(state))
+    path = get(server, tmp_path, manner, progress=seen.append)
     assert path.read_bytes() == BODY
     assert list(tmp_path.iterdir()) == [path]
-    assert seen[0] == (0, len(BODY), "weights.bin")
-    assert seen[-1] == (len(BODY), len(BODY), "weights.bin")
-    assert seen == sorted(seen)
+    assert seen[0] == Download("weights.bin", 0, len(BODY))
+    assert seen[-1] == Download("weights.bin", len(BODY), len(BODY))
+    assert [step.done for step in seen] == sorted(step.done for step in seen)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
@@ -82,14 +82,14 @@ def test_broken_transfer_is_reported_and_resumed_by_the_next_try(server, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["weights.bin.part"]
     server.requests.clear()
     seen = []
-    assert get(server, tmp_path, progress=lambda *state: seen.append(state)).read_bytes() == BODY
+    assert get(server, tmp_path, progress=seen.append).read_bytes() == BODY
     assert server.requests == [("/good/weights.bin", "bytes=150000-")]
-    assert seen[0] == (150_000, 300_000, "weights.bin")
+    assert seen[0] == Download("weights.bin", 150_000, 300_000)
 
 
 def test_interrupt_keeps_the_part(server, tmp_path):
-    def interrupt(done, total, what):
-        if done:
+    def interrupt(step: Download) -> None:
+        if step.done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -115,31 +115,6 @@ def test_part_of_another_edition_is_dropped(server, tmp_path):
     assert [wanted for _, wanted in server.requests] == ["bytes=1000-", None]
 
 
-def test_abandoned_part_is_adopted_and_a_live_one_is_not(server, tmp_path):
-    live = tmp_path / "weights.bin.1-00000001.part"
-    dead = tmp_path / "weights.bin.1-00000002.part"
-    live.write_bytes(BODY[:1000])
-    dead.write_bytes(BODY[:2000])
-    os.utime(dead, (time.time() - 1000,) * 2)
-    assert get(server, tmp_path).read_bytes() == BODY
-    assert server.requests == [("/good/weights.bin", "bytes=2000-")]
-    assert live.exists()
-    assert not dead.exists()
-
-
-def test_two_at_once_do_not_meet(server, tmp_path):
-    paths = []
-    threads = [
-        threading.Thread(target=lambda: paths.append(get(server, tmp_path))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(paths)) == 4
-    assert all(path.read_bytes() == BODY for path in paths)
-
-
 def test_wrong_digest_is_refused_and_nothing_kept(server, tmp_path):
     wanted = "0" * 64
     message = reason(server, tmp_path, "good", expected=f"sha256:{wanted}")
@@ -156,16 +131,50 @@ def test_wrong_digest_is_refused_and_nothing_kept(server, tmp_path):
         ("silent", "could not connect: no answer within 0.2 seconds"),
         ("slow", "the server is too slow: "),
         ("stalled", "the transfer stopped after "),
+        ("dripping_trailer", "the server is too slow: "),
+        ("endless_trailer", "the server sends too much after the file"),
+        ("endless_head", "the server sends too much before the file"),
+        ("endless_redirect", "the server sends too much before the file"),
+        ("to_ftp", "could not connect: unknown url type: ftp"),
     ],
 )
 def test_bad_server_is_reported_in_a_clause(server, tmp_path, manner, expected):
     assert reason(server, tmp_path, manner).startswith(expected)
 
 
+def test_words_of_the_server_s_are_bounded(server, tmp_path):
+    message = reason(server, tmp_path, "babbling")
+    assert message.startswith("the server answered 404 no")
+    assert len(message) < 120
+
+
+@pytest.mark.parametrize("manner", ["superscript", "many_digits"])
+def test_length_that_is_no_number_is_as_good_as_none(server, tmp_path, manner):
+    assert get(server, tmp_path, manner).read_bytes() == BODY
+
+
+def test_the_whole_transfer_has_a_deadline(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "MINIMUM_RATE", 0.0)
+    monkeypatch.setattr(connection, "seconds_for", lambda size: 0.3)
+    assert reason(server, tmp_path, "slow") == (
+        "the transfer takes too long (the next try goes on from there)"
+    )
+    assert BODY.startswith((tmp_path / "weights.bin.part").read_bytes())
+
+
+def test_nothing_goes_on_after_a_server_was_given_up(server, tmp_path):
+    message = reason(server, tmp_path, "dripping_head")
+    assert message == "could not connect: no answer within 0.2 seconds"
+    for thread in threading.enumerate():
+        if "(ask)" in thread.name:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 def test_closed_port_is_reported(tmp_path):
     url = f"http://127.0.0.1:{closed_port()}/weights.bin"
     with pytest.raises(WeightsError, match=r"^could not connect: Connection refused$"):
-        download(url, tmp_path, expected=None, limit=1, progress=lambda *_: None)
+        download(url, tmp_path, expected=None, limit=1, progress=lambda _: None)
 
 
 def test_another_part_than_asked_for_is_refused(server, tmp_path):

@@ -1,6 +1,7 @@
 """The weights that stand in where a network's own cannot be had."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from styletransfer.errors import WeightsError
 from styletransfer.networks import NETWORKS
 from styletransfer.weights import cache, shipped, sources
 from styletransfer.weights.sources import Source
-from tests.weights.file_server import closed_port
+from tests.weights.file_server import closed_port, file_server
 from tests.weights.weight_files import provenance_of, random_weights
 
 NETWORK = NETWORKS["caffenet"]
@@ -53,6 +54,36 @@ def test_it_stands_in_and_says_so(stand_in, tmp_path, caplog) -> None:
         assert part in record.getMessage()
     # Not kept as the network's weights: the next run looks for the right ones again.
     assert not (models / "caffenet" / "caffenet.onnx").exists()
+
+
+def test_sources_that_failed_lately_are_not_asked_again(stand_in, tmp_path, caplog) -> None:
+    models = [tmp_path / "models"]
+    with caplog.at_level(logging.INFO, "styletransfer"), file_server() as server:
+        first = sources.SOURCES["caffenet"][0]
+        known = [
+            replace(first, name=name, origin=server.address("missing", f"{name}.caffemodel"))
+            for name in ("one", "two")
+        ]
+        sources.SOURCES["caffenet"] = known[:1]
+        weights.load("caffenet", models)
+        assert len(server.requests) == 1
+        caplog.clear()
+        weights.load("caffenet", models)
+        assert len(server.requests) == 1
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "neither here nor reachable" in record.getMessage()
+        sources.SOURCES["caffenet"] = known
+        caplog.clear()
+        weights.load("caffenet", models)
+        assert len(server.requests) == 2
+        assert caplog.records[0].getMessage() == (
+            "caffenet: failed within the last hour, and not asked: one; "
+            "`styletransfer models fetch caffenet` asks again"
+        )
+        with pytest.raises(WeightsError, match="could not be fetched"):
+            weights.fetch("caffenet", models)
+        assert len(server.requests) == 4
 
 
 def test_not_where_the_right_ones_are_here(stand_in, tmp_path, caplog) -> None:

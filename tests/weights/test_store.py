@@ -4,17 +4,17 @@ import dataclasses
 import hashlib
 import multiprocessing
 import shutil
-import sys
+import threading
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from styletransfer import weights
+from styletransfer import locks, weights
 from styletransfer.errors import NetworkError, WeightsError
 from styletransfer.networks import NETWORKS
-from styletransfer.weights import containers, download, sources
+from styletransfer.weights import cache, connection, containers, sources
 from styletransfer.weights.sources import Source
 from tests.conftest import SHARED, needs_shared
 from tests.weights.file_server import closed_port, file_server
@@ -33,8 +33,8 @@ def caffemodel(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def server(caffemodel, monkeypatch):
-    monkeypatch.setattr(download, "OPEN_SECONDS", 0.3)
-    monkeypatch.setattr(download, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "OPEN_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "STALL_SECONDS", 0.5)
     with file_server() as server:
         server.files[FILE] = caffemodel.read_bytes()
         yield server
@@ -78,11 +78,11 @@ def test_first_use_fetches_and_later_use_does_not(server, publish, tmp_path):
         "caffenet",
         [tmp_path / "models"],
         report=lines.append,
-        progress=lambda *state: seen.append(state),
+        progress=seen.append,
     )
     expected = random_weights(CAFFENET)["conv1"][0]
     assert (conv1(model) == expected).all()
-    assert seen[-1][2] == FILE
+    assert seen[-1].what == FILE
     assert lines == [
         f"caffenet: fetching 10 MB of weights from good ({server.address('good', FILE)})",
         "caffenet: weights of good (exact) kept in "
@@ -294,7 +294,7 @@ def _fetch_in_a_process(folder: Path, known: list[Source]) -> None:
     weights.fetch("caffenet", [folder])
 
 
-def test_processes_that_fetch_at_once_do_not_meet(publish, tmp_path):
+def test_processes_that_fetch_at_once_make_one_download(server, publish, tmp_path):
     known = publish("good")
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -307,43 +307,125 @@ def test_processes_that_fetch_at_once_do_not_meet(publish, tmp_path):
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert weights.verify("caffenet", [tmp_path]).present
     assert [path.name for path in (tmp_path / "caffenet").iterdir()] == ["caffenet.onnx"]
+    assert len(server.requests) == 1
 
 
-def test_folders_in_their_order(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("STYLETRANSFER_MODELS", raising=False)
-    data = tmp_path / "data" / "styletransfer" / "models"
-    assert weights.model_directories() == [data]
-    (tmp_path / "models").mkdir()
-    monkeypatch.setenv("STYLETRANSFER_MODELS", str(tmp_path / "env"))
-    assert weights.model_directories("given") == [
-        Path("given"),
-        tmp_path / "env",
-        Path("models"),
-        data,
+@pytest.mark.parametrize("own", [False, True])
+def test_threads_that_want_one_network_make_it_once(server, publish, caffemodel, tmp_path, own):
+    publish("good")
+    if own:
+        (tmp_path / "caffenet").mkdir()
+        shutil.copy(caffemodel, tmp_path / "caffenet")
+    lines, models = [], []
+
+    def work() -> None:
+        models.append(weights.load("caffenet", [tmp_path], report=lines.append))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert models[0] == models[1] == models[2]
+    made = "caffenet: converting" if own else "caffenet: fetching"
+    assert len([line for line in lines if line.startswith(made)]) == 1
+    assert len(server.requests) == (0 if own else 1)
+    assert ".lock" not in {path.name for path in (tmp_path / "caffenet").iterdir()}
+
+
+def test_where_there_are_no_locks_each_goes_on_alone(publish, tmp_path, monkeypatch):
+    def fail(stream) -> bool:
+        raise OSError("this file system has no locks")
+
+    monkeypatch.setattr(locks, "_try_to_lock", fail)
+    publish("good")
+    (tmp_path / "caffenet").mkdir()
+    live = tmp_path / "caffenet" / f"{FILE}.part"
+    live.write_bytes(b"what another process has so far")
+    weights.fetch("caffenet", [tmp_path])
+    assert weights.verify("caffenet", [tmp_path]).present
+    assert sorted(path.name for path in live.parent.iterdir()) == ["caffenet.onnx", live.name]
+    assert live.read_bytes() == b"what another process has so far"
+
+
+def test_what_killed_processes_left_is_deleted(server, publish, tmp_path):
+    publish("missing", "good")
+    folder = tmp_path / "caffenet"
+    folder.mkdir()
+    (folder / ".0123456789abcdef.part").mkdir()
+    (folder / ".0123456789abcdef.part" / "some.whl").touch()
+    for name in (".fedcba9876543210.part", f"{FILE}.123-0123abcd.part", f"{FILE}.part"):
+        (folder / name).write_bytes(server.files[FILE][:1000])
+    (folder / "theirs.part").touch()
+    weights.fetch("caffenet", [tmp_path])
+    assert sorted(p.name for p in folder.iterdir()) == ["caffenet.onnx", "theirs.part"]
+    assert ("/good/" + FILE, "bytes=1000-") in server.requests
+
+
+def test_sources_that_failed_lately_are_asked_last(server, publish, tmp_path):
+    publish("missing")
+    reason(weights.load, "caffenet", [tmp_path])
+    known = publish("missing", "silent", "redirect")
+    known[2] = dataclasses.replace(known[2], precision="quantised")
+    server.requests.clear()
+    lines = []
+    weights.load("caffenet", [tmp_path], report=lines.append)
+    # Not behind those that are less exact.
+    assert [path.split("/")[1] for path, _ in server.requests] == [
+        "silent",
+        "missing",
+        "redirect",
+        "good",
     ]
+    # What has been found is all that is left there.
+    assert [path.name for path in (tmp_path / "caffenet").iterdir()] == ["caffenet.onnx"]
 
 
-@pytest.mark.parametrize(
-    ("platform", "environment", "expected"),
-    [
-        ("linux", {"XDG_DATA_HOME": "relative"}, "home/.local/share"),
-        ("linux", {}, "home/.local/share"),
-        ("darwin", {}, "home/Library/Application Support"),
-        ("win32", {}, "home/AppData/Local"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local"),
-    ],
-)
-def test_user_data_folder_of_each_system(monkeypatch, tmp_path, platform, environment, expected):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "platform", platform)
-    for variable in ("XDG_DATA_HOME", "LOCALAPPDATA", "STYLETRANSFER_MODELS"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, value in (environment | {"HOME": str(tmp_path / "home")}).items():
-        monkeypatch.setenv(variable, value)
-    assert weights.model_directories() == [tmp_path / expected / "styletransfer" / "models"]
+def test_fetch_asks_in_the_usual_order(server, publish, tmp_path):
+    publish("missing")
+    reason(weights.fetch, "caffenet", [tmp_path])
+    publish("missing", "good")
+    server.requests.clear()
+    weights.fetch("caffenet", [tmp_path])
+    assert [path.split("/")[1] for path, _ in server.requests] == ["missing", "good"]
+
+
+def test_file_placed_by_hand_is_taken_after_its_source_has_failed(publish, caffemodel, tmp_path):
+    publish("missing", "missing")
+    reason(weights.load, "caffenet", [tmp_path])
+    shutil.copy(caffemodel, tmp_path / "caffenet" / "net.bin")
+    known = publish("missing", "good")
+    known[0] = dataclasses.replace(known[0], origin=known[0].origin.replace(FILE, "net.bin"))
+    assert weights.load("caffenet", [tmp_path])
+
+
+@pytest.fixture
+def forged(publish, tmp_path) -> Path:
+    """A cached network that says that its weights are a source's, with a digest that fits them."""
+    publish("good")
+    status = weights.fetch("caffenet", [tmp_path])
+    other = random_weights(CAFFENET, seed=3)
+    facts = dataclasses.replace(status.provenance, weights_digest=containers.weights_digest(other))
+    return cache.write(CAFFENET, other, facts, status.path.parent)
+
+
+def test_weights_that_are_not_what_they_say_are_told(forged, tmp_path, monkeypatch, caplog):
+    # Where the right digest is not known, nothing can be said.
+    assert weights.verify("caffenet", [tmp_path]).provenance.identity == "original"
+    known = containers.weights_digest(random_weights(CAFFENET))
+    monkeypatch.setitem(sources.ORIGINAL_WEIGHTS, "caffenet", known)
+    message = reason(weights.verify, "caffenet", [tmp_path])
+    assert message.startswith(f"{forged} says that its weights are those of good, but they are unk")
+    assert known in message
+    facts = weights.status("caffenet", [tmp_path]).provenance
+    assert facts.identity.startswith("unknown")
+    assert (facts.precision, facts.licence) == ("unknown", "unknown")
+    model = weights.load("caffenet", [tmp_path])
+    assert [record.getMessage() for record in caplog.records] == [message]
+    stated = {entry.key: entry.value for entry in model.metadata_props}
+    assert stated["styletransfer.identity"] == facts.identity
+    assert weights.fetch("caffenet", [tmp_path]).provenance.weights_digest == known
+    assert weights.verify("caffenet", [tmp_path]).provenance.identity == "original"
 
 
 def test_network_is_found_in_a_later_folder_and_kept_in_the_first_that_can_be_written(

@@ -1,0 +1,122 @@
+"""Where models run: the CPU, or a CUDA device that has been found usable."""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from styletransfer.errors import UsageError
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+_FOLDERS = ("*/lib", "*/bin", "*/bin/*")  # where libraries lie in NVIDIA's packages
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a model runs.
+
+    Attributes
+    ----------
+    provider : str
+        The execution provider's name in ONNX Runtime.
+    index : int
+        The number of the CUDA device; 0 on the CPU.
+    threads : int
+        Threads of one operator on the CPU; 0 lets the runtime take one a core.
+    tf32 : bool
+        Whether a CUDA device may round the inputs of products to 10 bits of mantissa. Off, since
+        pictures should be those of Caffe, which knew only float32.
+    """
+
+    provider: str = CPU
+    index: int = 0
+    threads: int = 0
+    tf32: bool = False
+
+    def __str__(self) -> str:
+        return "CPU" if self.provider == CPU else f"CUDA device {self.index}"
+
+
+def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
+    """Return the device for a number as the command's ``-g`` takes it.
+
+    Parameters
+    ----------
+    gpu_id : int
+        The number of a CUDA device, or -1 for the CPU.
+    threads : int
+        Threads of one operator on the CPU, at most one a core; 0 means one a core.
+
+    Returns
+    -------
+    device : Device
+        The CUDA device if it is usable, else the CPU.
+    reason : str or None
+        Why the CUDA device that was asked for is not used.
+
+    Raises
+    ------
+    UsageError
+        If there are not so many cores.
+    """
+    cores = os.cpu_count() or 1
+    if not 0 <= threads <= cores:
+        raise UsageError(
+            f"threads is {threads}; give a number from 1 to {cores}, the cores of this machine, or"
+            " none for one a core"
+        )
+    if gpu_id < 0:
+        return Device(threads=threads), None
+    reason = _cuda_obstacle(gpu_id)
+    if reason:
+        return Device(threads=threads), reason
+    return Device(CUDA, gpu_id, threads), None
+
+
+def _cuda_obstacle(index: int) -> str | None:
+    """Say in a clause why a CUDA device cannot be used; None if it can.
+
+    The runtime prints red errors of its own when a CUDA session is tried on a machine that lacks
+    the driver or a library, so each of them is looked for first.
+    """
+    import onnxruntime
+
+    if not onnxruntime.cuda_version:
+        return "this build of ONNX Runtime has no CUDA provider (install onnxruntime-gpu for one)"
+    windows = sys.platform == "win32"
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if windows else "libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver was found"
+    count = ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return "the NVIDIA driver does not start"
+    if index >= count.value:
+        return f"the machine has {count.value} CUDA device(s), numbered from 0"
+    major = onnxruntime.cuda_version.split(".")[0]
+    pattern = "{}64_{}.dll" if windows else "lib{}.so.{}"
+    needed = (("cublasLt", major), ("cublas", major), ("cudart", major), ("curand", 10))
+    packages = Path(onnxruntime.__file__).parents[1] / "nvidia"
+    for library in (pattern.format(*item) for item in (*needed, ("cudnn", 9))):
+        if not _loaded(library, packages):
+            return f"{library} cannot be loaded (install styletransfer[cuda])"
+    # Loads what is useful besides. It prints what is missing of the libraries above: nothing, now.
+    onnxruntime.preload_dlls()
+    if CUDA not in onnxruntime.get_available_providers():
+        return "the CUDA provider of ONNX Runtime cannot be loaded"
+    return None
+
+
+def _loaded(library: str, packages: Path) -> bool:
+    """Load a library from NVIDIA's packages, where no loader looks by itself, or the system's."""
+    found = [path for folder in _FOLDERS for path in packages.glob(f"{folder}/{library}")]
+    for place in (*found, library):
+        try:
+            ctypes.CDLL(str(place))
+        except OSError:
+            continue
+        return True
+    return False

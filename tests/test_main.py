@@ -1,0 +1,28 @@
+"""``python -m styletransfer``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
+    bait = f"open({str(tmp_path / 'executed')!r}, 'a').write(__name__)\nraise ImportError"
+    for name in ("argparse", "logging", "numpy", "onnx", "onnxruntime", "google", "pip"):
+        (tmp_path / f"{name}.py").write_text(bait)
+    command = [sys.executable, "-m", "styletransfer", "models"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert not (tmp_path / "executed").exists()
+    assert done.returncode == 0, done.stderr
+    assert "vgg16: " in done.stdout
+
+
+def test_a_checkout_runs_without_installation() -> None:
+    # Without site-packages the current folder is the only place where it can be found.
+    command = [sys.executable, "-S", "-m", "styletransfer", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: styletransfer" in done.stdout
