@@ -100,7 +100,7 @@ def _describe(net: Message) -> Description:
 def _is_used(message: Message) -> bool:
     """Whether a layer is in the network of the phase TEST, level 0, no stages."""
 
-    def met(rule):
+    def met(rule: Message) -> bool:
         return (
             (not rule.HasField("phase") or rule.phase == _TEST)
             and (not rule.HasField("min_level") or rule.min_level <= 0)

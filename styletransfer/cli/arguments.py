@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from typing import Any
 
 from styletransfer import settings
 from styletransfer.settings import Settings
@@ -50,7 +51,7 @@ def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:
     suppress : bool
         For the parser of a sub-command, whose defaults would else replace what stands before it.
     """
-    default: Mapping[str, object] = {"default": argparse.SUPPRESS} if suppress else {}
+    default: Mapping[str, Any] = {"default": argparse.SUPPRESS} if suppress else {}
     add = parser.add_argument_group("everywhere").add_argument
     add(
         "--models",

@@ -4,7 +4,7 @@ import argparse
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.cli.arguments import add_common, add_settings, given
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what goes in and what comes out."""
     add = parser.add_argument_group("pictures in").add_argument
-    files = {"nargs": "+", "type": _path, "metavar": "FILE"}
+    files: dict[str, Any] = {"nargs": "+", "type": _path, "metavar": "FILE"}
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
@@ -207,6 +207,8 @@ def _say_saved(outcome: "Outcome") -> None:
 
 def _sum_up(outcome: "Outcome") -> None:
     end = outcome.summary
+    if end is None or outcome.output is None:
+        return
     say(
         f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
         f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}"

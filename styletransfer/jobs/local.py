@@ -198,10 +198,12 @@ def _write(
     return output
 
 
-def _write_beside(path: Path, picture: np.ndarray, *options: object) -> None:
+def _write_beside(
+    path: Path, picture: np.ndarray, alpha: np.ndarray | None = None, depth: int = 8
+) -> None:
     """Write what belongs to a picture; where that fails, the picture itself is no worse."""
     try:
-        images.save(path, picture, *options)
+        images.save(path, picture, alpha, depth)
     except StyleTransferError as error:
         logger.warning("%s", error)
 

@@ -290,9 +290,12 @@ def warn_of_differences(
     then, now = recipe.circumstances, circumstances(device, threads, weights)
     before = then.get("versions")
     before = before if isinstance(before, dict) else {}
-    pairs = [(name, before.get(name), version) for name, version in now["versions"].items()]
+    pairs: list[tuple[str, object, object]] = [
+        (name, before.get(name), version) for name, version in versions().items()
+    ]
     pairs.append(("device", then.get("device"), device))
-    pairs.append(("threads", *(c.get("threads") or c.get("cores") for c in (then, now))))
+    used = [c.get("threads") or c.get("cores") for c in (then, now)]
+    pairs.append(("threads", used[0], used[1]))
     if model == recipe.values.get("model"):
         pairs.append(("weights", then.get("weights"), weights))
     told = [f"{name} {_shown(old)} -> {_shown(new)}" for name, old, new in pairs if old != new]

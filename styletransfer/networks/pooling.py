@@ -1,15 +1,14 @@
 """Other ways to pool, put in place of a network's own."""
 
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from styletransfer.errors import UsageError
-
-Pooling = Literal["caffe", "max", "avg", "l2"]
+from styletransfer.settings.choices import Pooling
 
 TINY = 1e-8
 """Added under the root of ``l2``, whose slope is not defined where a whole window is zero."""

@@ -60,7 +60,7 @@ def to_onnx(
 
 def weight_shapes(network: Network) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Return the shapes (out, in / group, height, width) and (out,) of each convolution."""
-    shapes = {}
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     channels = {layers.INPUT: 3}
     for layer in network.layers:
         count = sum(channels[blob] for blob in layer.bottoms)  # only a Concat has several
@@ -74,14 +74,14 @@ def weight_shapes(network: Network) -> dict[str, tuple[tuple[int, ...], tuple[in
 
 
 def _convolution(
-    name: str, bottom: str, num_output: int, kernel: int, relu: str, **settings
+    name: str, bottom: str, num_output: int, kernel: int, relu: str, **settings: int
 ) -> Iterator[Layer]:
     """Yield a square convolution that keeps the size, unless settings differ, and its ReLU."""
-    pairs = {"stride": 1, "pad": kernel // 2} | settings
-    group = pairs.pop("group", 1)
-    pairs = {key: (value, value) for key, value in ({"kernel": kernel} | pairs).items()}
-    settings = {"num_output": num_output, "group": group, **pairs}
-    yield Layer(name, "Convolution", (bottom,), (name,), settings)
+    sides = {"kernel": kernel, "stride": 1, "pad": kernel // 2} | settings
+    group = sides.pop("group", 1)
+    pairs = {key: (value, value) for key, value in sides.items()}
+    table = {"num_output": num_output, "group": group, **pairs}
+    yield Layer(name, "Convolution", (bottom,), (name,), table)
     yield Layer(relu, "ReLU", (name,), (name,))
 
 
@@ -91,7 +91,7 @@ def _pool(name: str, bottom: str, kernel: int, stride: int, pad: int = 0) -> Lay
 
 
 def _vgg(name: str, depths: Sequence[int]) -> Network:
-    table = []
+    table: list[Layer] = []
     blob = layers.INPUT
     for block, (depth, channels) in enumerate(
         zip(depths, (64, 128, 256, 512, 512), strict=True), 1
@@ -121,7 +121,7 @@ INCEPTIONS = {
 
 
 def _inception(module: str, bottom: str, channels: Sequence[int]) -> Iterator[Layer]:
-    def convolution(name, bottom, num_output, kernel):
+    def convolution(name: str, bottom: str, num_output: int, kernel: int) -> Iterator[Layer]:
         relu = f"{module}/relu_{name}"
         return _convolution(f"{module}/{name}", bottom, num_output, kernel, relu)
 

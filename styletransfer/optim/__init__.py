@@ -42,10 +42,11 @@ __all__ = [
 ]
 
 
-def _adam(lower: np.ndarray, upper: np.ndarray, step: float | None = None, **rest: Any) -> Adam:
+def _adam(lower: np.ndarray, upper: np.ndarray, **parameters: Any) -> Adam:
     """Make an `Adam`; its `step` is a method, so the parameter has another name there."""
-    sized = {} if step is None else {"step_size": step}
-    return Adam(lower, upper, **sized, **rest)
+    if "step" in parameters:
+        parameters["step_size"] = parameters.pop("step")
+    return Adam(lower, upper, **parameters)
 
 
 OPTIMIZERS: Mapping[str, Callable[..., Adam | Lbfgs | Lbfgsb]] = {

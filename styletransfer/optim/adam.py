@@ -84,9 +84,12 @@ class Adam:
         lower, upper = np.float32(self.lower), np.float32(self.upper)
         first = np.clip(image, lower, upper).astype(np.float32)
         if before is None:
-            return State(first.copy(), *(np.zeros_like(first) for _ in range(3)))
-        means = (stretched(m, first.shape) for m in (before.first, before.second, before.mean))
-        return State(first.copy(), *means, iteration=before.iteration)
+            zero = np.zeros_like(first)
+            return State(first.copy(), zero, zero.copy(), zero.copy())
+        one, two, mean = (
+            stretched(m, first.shape) for m in (before.first, before.second, before.mean)
+        )
+        return State(first.copy(), one, two, mean, iteration=before.iteration)
 
     def step(self, function: Function, state: State) -> Stop | None:
         """Advance by one iteration; see `Minimiser`."""

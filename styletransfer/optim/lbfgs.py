@@ -193,7 +193,7 @@ def _direction(state: State, projected: np.ndarray, held: np.ndarray) -> np.ndar
     for i in pairs:
         inner = scale * with_gradient[m + i] + coefficients @ products[:, m + i]
         coefficients[i] += along[i] - inner / products[i, m + i]
-    direction = coefficients.astype(np.float32) @ state.vectors
+    direction: np.ndarray = coefficients.astype(np.float32) @ state.vectors
     direction += np.float32(scale) * projected
     np.negative(direction, out=direction)
     direction[held] = 0

@@ -5,7 +5,7 @@ Nothing is imported here, so that ``--help`` comes at once.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
 
@@ -17,12 +17,12 @@ COLOUR_METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """The ways to keep the content's colours, and when each can be applied; the usual time first."""
 
-POOLINGS = ("caffe", "max", "avg", "l2")
-CONVOLUTIONS = ("auto", "direct", "winograd")
-STYLE_LOSSES = ("gram", "wasserstein")
-GRAM_NORMALIZATIONS = ("caffe", "hw", "chw")
-REDUCTIONS = ("sum", "mean")
-VARIATIONS = ("l1", "l2", "nine-point")
+Pooling = Literal["caffe", "max", "avg", "l2"]
+Convolution = Literal["auto", "direct", "winograd"]
+StyleLoss = Literal["gram", "wasserstein"]
+Normalization = Literal["caffe", "hw", "chw"]
+Reduction = Literal["sum", "mean"]
+Variation = Literal["l1", "l2", "nine-point"]
 
 HISTORY = 8
 """How many pairs of steps and gradient differences L-BFGS keeps: SciPy's ``maxcor`` there."""

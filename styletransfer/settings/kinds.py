@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 _LONGEST_TEXT = 4096
 _LONGEST_LIST = 256
@@ -17,8 +17,13 @@ _LONGEST_LIST = 256
 class Kind(Protocol):
     """A kind of value; `nargs` and `metavar` are argparse's."""
 
-    nargs: str | None
-    metavar: str
+    @property
+    def nargs(self) -> str | None:
+        """How many words there are on a command line."""
+
+    @property
+    def metavar(self) -> str | tuple[str, ...]:
+        """What stands for them in the help; empty where there is no flag."""
 
     def read(self, value: object) -> object:
         """Return the value in its one form, or raise ValueError with what would do."""
@@ -34,7 +39,7 @@ class Number:
     metavar: str = "N"
     nargs: None = None
 
-    def read(self, value: object) -> float:
+    def read(self, value: Any) -> float:
         """See `Kind`."""
         try:
             # Texts of whole numbers are not rounded through a float; True is no number.
@@ -133,7 +138,7 @@ class Colors:
         if times is None or len(when) > 1 or any(time not in times for time in when):
             ways = (f"{name} ({' or '.join(times)})" for name, times in self.usual.items())
             raise ValueError(f"one of {', '.join(ways)}")
-        return method, when[0] if when else times[0]
+        return str(method), str(when[0] if when else times[0])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ command with their defaults and help, the keys of a preset, and what is stored i
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
-from typing import Any
+from typing import Any, get_args
 
 from styletransfer.errors import UsageError
 from styletransfer.settings import choices
@@ -186,34 +186,34 @@ class Settings(Options):
         "the size of each style image, in lengths of the result; one for all, or one each",
         "losses",
     )
-    style_loss: str = option(
+    style_loss: choices.StyleLoss = option(
         "gram",
-        Choice(choices.STYLE_LOSSES),
+        Choice(get_args(choices.StyleLoss)),
         "what is compared of styles: Gram matrices, or the distributions of features",
         "losses",
     )
-    gram: str | None = option(
+    gram: choices.Normalization | None = option(
         None,
-        Choice(choices.GRAM_NORMALIZATIONS),
+        Choice(get_args(choices.Normalization)),
         "what Gram matrices are divided by: as in the original, H W, or C H W (default: caffe)",
         "losses",
     )
-    reduction: str = option(
+    reduction: choices.Reduction = option(
         "sum",
-        Choice(choices.REDUCTIONS),
+        Choice(get_args(choices.Reduction)),
         "sums of squares with the paper's factors, or plain means; wasserstein has neither",
         "losses",
     )
     tv: float = option(0.0, FACTOR, "the weight of the total variation", "losses")
-    tv_kind: str = option(
+    tv_kind: choices.Variation = option(
         "l1",
-        Choice(choices.VARIATIONS),
+        Choice(get_args(choices.Variation)),
         "of absolute differences, of squares, or of squares with diagonals",
         "losses",
     )
-    pooling: str = option(
+    pooling: choices.Pooling = option(
         "caffe",
-        Choice(choices.POOLINGS),
+        Choice(get_args(choices.Pooling)),
         "how the network pools; caffe: as it is, by averages",
         "losses",
     )
@@ -281,9 +281,9 @@ class Settings(Options):
         "stages",
     )
     stages: tuple[Part, ...] = option((), _Parts(), "parts of the run", "stages")
-    conv: str = option(
+    conv: choices.Convolution = option(
         "auto",
-        Choice(choices.CONVOLUTIONS),
+        Choice(get_args(choices.Convolution)),
         "how 3x3 convolutions are computed; auto: by Winograd's method where that is faster",
         "optimiser",
     )

@@ -221,7 +221,7 @@ def _finish(
     settings: Settings, content: np.ndarray, mean: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes RGB in [0, 1] of an image as the network sees it."""
-    method, when = settings.preserve_colors or (None, None)
+    method, when = settings.preserve_colors or ("", "")
 
     def to_picture(image: np.ndarray) -> np.ndarray:
         picture = images.deprocess(image, mean)

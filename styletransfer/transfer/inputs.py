@@ -83,7 +83,7 @@ def check(
         )
     if content_mask is not None:
         content_mask = as_mask(content_mask, content.shape)
-    method, when = settings.preserve_colors or (None, None)
+    method, when = settings.preserve_colors or ("", "")
     if when == "before":
         styles = tuple(colour.match(style, content, method) for style in styles)
     start = settings.init if init is None else as_rgb(init)

@@ -131,7 +131,7 @@ def _stages(
     early, stop = None, Stop.ITERATIONS
     for stage in stages:
         problem = problems.make(settings, network, given, stage)
-        if course.improved:
+        if course.improved and course.latest is not None:
             first = _enlarged(course.latest, problem.content.shape, network.mean, settings)
         else:
             first = first_image(
@@ -274,7 +274,7 @@ def _enlarged(
     splines keep the edges: where these are sharp the loss begins at half or less of a linear one's.
     """
     if settings.stages:
-        picture = images.resize(images.deprocess(image, mean), tuple(shape[2:]))
+        picture = images.resize(images.deprocess(image, mean), (shape[2], shape[3]))
         return images.preprocess(picture, mean)
     return np.clip(stretched(image, shape, order=3), *images.bounds(mean)).astype(np.float32)
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -114,17 +115,23 @@ def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
     weights = {}
     with h5py.File(path, "r") as file:
         for layer, (weight_shape, bias_shape) in networks.weight_shapes(network).items():
-            found: dict[tuple[int, ...], h5py.Dataset] = {}
-
-            def collect(_name: str, item: h5py.Dataset | h5py.Group, found=found) -> None:
-                if isinstance(item, h5py.Dataset):
-                    found[item.shape] = item
-
-            file[_keras_name(layer)].visititems(collect)
+            found = _datasets(file[_keras_name(layer)])
             out, into, height, width = weight_shape
             kernel = found[height, width, into, out][()]
             weights[layer] = (kernel.transpose(3, 2, 0, 1), found[tuple(bias_shape)][()])
     return weights
+
+
+def _datasets(group: Any) -> dict[tuple[int, ...], Any]:
+    """Return the datasets of an HDF5 group, however deep they lie, by their shapes."""
+    found: dict[tuple[int, ...], Any] = {}
+
+    def collect(name: str, item: Any) -> None:
+        if hasattr(item, "shape"):
+            found[item.shape] = item
+
+    group.visititems(collect)
+    return found
 
 
 def _codebook(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:

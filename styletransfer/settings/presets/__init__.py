@@ -98,7 +98,7 @@ def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Setti
         if choice in typed:
             dropped.update(not_taken(choice, str(typed[choice])))
     kept = {name: value for name, value in values.items() if name not in dropped}
-    return Settings(**(kept | dict(typed)))
+    return make(Settings, kept | dict(typed))
 
 
 def _parse(path: Path) -> dict[str, object]:
