@@ -3,6 +3,7 @@
 python -m benchmarks.optimizers --case vgg19 384 512 --plot benchmarks/loss.png
 """
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmarks.common import Evaluate, Problem, arguments, machine, problem
 from benchmarks.implementations import ours, pytorch
-from styletransfer.optim.minimisers import OPTIMIZERS
+from styletransfer.optim import OPTIMIZERS, Iterate, minimise
 
 HISTORY = 8
 
@@ -43,7 +44,7 @@ class Run:
         return (self.times[-1] - self.evaluating) / len(self.times)
 
 
-def course(minimise: Callable[..., object], evaluate: Evaluate, given: Problem, n: int) -> Run:
+def course(method: Callable[..., object], evaluate: Evaluate, given: Problem, n: int) -> Run:
     """Minimise from the content image, having evaluated once to warm up."""
     run = Run()
     evaluate(given.content)
@@ -53,18 +54,16 @@ def course(minimise: Callable[..., object], evaluate: Evaluate, given: Problem, 
         run.losses.append(iterate.loss)
         run.times.append(time.perf_counter() - start)
 
-    minimise(run.timed(evaluate), given.content, *given.bounds, n, accept)
+    method(run.timed(evaluate), given.content, given.bounds, n, accept)
     return run
 
 
-def pytorch_lbfgs(evaluate, image, lower, upper, iterations: int, callback) -> None:
+def pytorch_lbfgs(evaluate, image, bounds, iterations: int, callback) -> None:
     """PyTorch's L-BFGS with its defaults, the image clipped after each iteration."""
     import torch
 
-    from styletransfer.optim.minimisers import Iterate
-
     x = torch.from_numpy(image.copy()).requires_grad_()
-    low, high = (torch.from_numpy(bound) for bound in (lower, upper))
+    low, high = (torch.from_numpy(bound) for bound in bounds)
     optimizer = torch.optim.LBFGS([x], max_iter=1, history_size=HISTORY)
 
     def closure() -> float:
@@ -111,11 +110,11 @@ def main() -> None:
     runs = {}
     for kind in options.only or [*OPTIMIZERS, "pytorch"]:
         if kind == "pytorch":
-            label, minimise = "PyTorch, L-BFGS", pytorch_lbfgs
+            label, method = "PyTorch, L-BFGS", pytorch_lbfgs
             function = pytorch(given, options.threads)
         else:
-            label, minimise, function = kind, OPTIMIZERS[kind], evaluate
-        run = runs[label] = course(minimise, function, given, options.num_iters)
+            label, method, function = kind, functools.partial(minimise, kind), evaluate
+        run = runs[label] = course(method, function, given, options.num_iters)
         print(
             f"| {label} | {1000 * run.own:.1f} | {run.evaluations} | {run.losses[-1]:.4e} "
             f"| {run.times[-1]:.1f} |",
