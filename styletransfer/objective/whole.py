@@ -10,7 +10,8 @@ from styletransfer import onnxgrad
 from styletransfer.errors import NetworkError, UsageError
 from styletransfer.images import masks
 from styletransfer.objective.losses import Matching, Term, TotalVariation
-from styletransfer.onnxgrad import GraphBuilder, rewrites
+from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad.rewrites import pools, winograd
 from styletransfer.runtime.session import CPU, Device, Session
 
 IMAGE = "data"
@@ -213,9 +214,9 @@ def build(
     loss = graph.op("ReduceSum", weighted, output="loss")
     one = graph.constant(np.ones(1, np.float32))
     gradient = onnxgrad.backward(graph, {loss: one}, [IMAGE])[IMAGE]
-    rewrites.plain_pools(graph)
+    pools.rewrite(graph)
     if convolution != "direct":
-        rewrites.winograd(graph, rewrites.pays if convolution == "auto" else lambda _: True)
+        winograd.rewrite(graph, winograd.pays if convolution == "auto" else lambda _: True)
     return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{IMAGE}")])
 
 

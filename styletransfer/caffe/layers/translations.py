@@ -7,6 +7,7 @@ import numpy as np
 
 from styletransfer.caffe.layers.graph import Dim, Layer, LayerGraph
 from styletransfer.errors import NetworkError
+from styletransfer.onnxgrad.window import Axis
 
 Pair = tuple[int, int]  # (height, width)
 
@@ -83,11 +84,9 @@ def _convolved_extent(
     """Return the length of the output along one axis, None if it is not known."""
     if not isinstance(size, int):
         return None
-    span = dilation * (kernel - 1) + 1
-    if layer.type == "Deconvolution":
-        extent = stride * (size - 1) + span - 2 * pad
-    else:
-        extent = (size + 2 * pad - span) // stride + 1
+    window = Axis(kernel, stride, dilation, pad, pad)
+    transposed = layer.type == "Deconvolution"
+    extent = window.length(size) if transposed else window.count(size)
     return _long_enough(layer, extent, size)
 
 
@@ -148,12 +147,12 @@ def _pooled_extent(
         )
     if not isinstance(size, int):
         return None, pad
-    steps = (size + 2 * pad - kernel) / stride
-    extent = (math.ceil(steps) if ceil else math.floor(steps)) + 1
+    extent = Axis(kernel, stride, before=pad, after=pad).count(size, ceil)
     if pad and (extent - 1) * stride >= size + pad:
         extent -= 1
     _long_enough(layer, extent, size)
-    return extent, max(0, min(pad, (extent - 1) * stride + kernel - size - pad))
+    seen = Axis(kernel, stride, before=pad).length(extent) - size
+    return extent, max(0, min(pad, seen))
 
 
 @_translates("LRN")
