@@ -8,7 +8,8 @@ import numpy as np
 
 from styletransfer import images
 from styletransfer.errors import UsageError
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.session import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import goals as targets
@@ -29,7 +30,7 @@ class Problem:
 
     Attributes
     ----------
-    objective : Objective
+    objective : WholeObjective
         Bound to its targets.
     content : ndarray, shape (1, 3, H, W)
         Preprocessed.
@@ -37,7 +38,7 @@ class Problem:
         Preprocessed, each of its own size.
     """
 
-    objective: Objective
+    objective: WholeObjective
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
 
@@ -55,7 +56,7 @@ class ProblemMaker:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._kept: tuple[object, Objective] | None = None
+        self._kept: tuple[object, WholeObjective] | None = None
 
     def make(
         self, settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
@@ -121,12 +122,14 @@ class ProblemMaker:
 
     def _objective(
         self, settings: Settings, network: LoadedNetwork, goals: Goals, shape: Sequence[int]
-    ) -> Objective:
+    ) -> WholeObjective:
         """Return an objective, the one before if it is the same."""
         key = (tuple(shape), goals, settings.pooling, settings.conv)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # its memory is free before the next one is made
-            objective = Objective(network.model, shape, goals.terms, self._device, settings.conv)
+            objective = WholeObjective(
+                network.model, shape, goals.terms, self._device, settings.conv
+            )
             self._kept = key, objective
             logger.info("%d x %d pixels on %s", shape[3], shape[2], objective.provider)
         return self._kept[1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from styletransfer.errors import UsageError
-from styletransfer.objective.whole import Evaluation, Objective
+from styletransfer.objective.protocol import Evaluation, Objective
 from styletransfer.optim.minimisers import Iterate
 from styletransfer.progress import Progress
 
