@@ -55,16 +55,16 @@ class Part:
     reference: str | None = None
     sides: Sides = WHOLE
 
+    @classmethod
+    def entire(cls, graph: GraphBuilder, features: str) -> "Part":
+        """Return all positions of a layer."""
+        _, _, height, width = graph.shape(features)
+        return cls(features, (height, width))
+
     @property
     def count(self) -> int:
         """How many positions the layer has in the whole image."""
         return prod(self.whole)
-
-
-def whole(graph: GraphBuilder, features: str) -> Part:
-    """Return all positions of a layer."""
-    _, _, height, width = graph.shape(features)
-    return Part(features, (height, width))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Matching(Term):
 
     def of_picture(self, graph: GraphBuilder, features: str) -> str:
         """Append what is kept of the picture, from its features (1, C, H, W)."""
-        return self.finish(graph, self.statistic(graph, whole(graph, features)))
+        return self.finish(graph, self.statistic(graph, Part.entire(graph, features)))
 
     def target(self, value: np.ndarray) -> np.ndarray:
         """Return the target, of the value that `of_picture` has."""

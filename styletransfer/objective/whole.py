@@ -13,7 +13,7 @@ from styletransfer.errors import NetworkError, UsageError
 from styletransfer.images import masks
 from styletransfer.objective.protocol import Evaluation
 from styletransfer.objective.statistics import forward
-from styletransfer.objective.term import Matching, Term, whole
+from styletransfer.objective.term import Matching, Part, Term
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.rewrites import pools, winograd
 from styletransfer.runtime.session import CPU, Device, Session
@@ -168,7 +168,7 @@ def _choice(convolution: Convolution, device: Device) -> Callable[[winograd.Conv
 
 def _distance(graph: GraphBuilder, term: Term, shared: dict[Hashable, str]) -> str:
     """Append a term's value, (1,); what several terms need is in `shared` and computed once."""
-    part = whole(graph, term.layer)
+    part = Part.entire(graph, term.layer)
     if not isinstance(term, Matching):
         return term.distance(graph, term.statistic(graph, part), None, part.whole)
 

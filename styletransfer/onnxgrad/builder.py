@@ -301,7 +301,8 @@ class GraphBuilder:
                 copy = onnx.NodeProto()
                 copy.CopyFrom(node)
                 self._append(copy)
-        self.outputs = list(outputs or (output.name for output in model.graph.output))
+        own = [output.name for output in model.graph.output]
+        self.outputs = own if outputs is None else list(outputs)
         for name in self.outputs:
             self._type(name)
 

@@ -13,7 +13,7 @@ from styletransfer.objective.losses import (
     TotalVariation,
     Wasserstein,
 )
-from styletransfer.objective.term import WHOLE, Matching, Part, Sides, Term, whole
+from styletransfer.objective.term import WHOLE, Matching, Part, Sides, Term
 from styletransfer.onnxgrad import GraphBuilder
 from tests.onnxgrad.graphs import check_vjp, evaluate, run
 
@@ -62,7 +62,7 @@ def of_picture(term: Matching, features: np.ndarray) -> np.ndarray:
 
 def distance_model(term: Matching, target: np.ndarray, mask: np.ndarray | None = None):
     graph = GraphBuilder()
-    part = whole(graph, graph.input(LAYER, SHAPE, float))
+    part = Part.entire(graph, graph.input(LAYER, SHAPE, float))
     held = graph.constant(target, "target")
     if mask is not None:
         part = replace(part, weights=term.weights(graph, graph.constant(mask, "mask")))
@@ -236,7 +236,7 @@ def test_wasserstein_of_features_all_the_same_is_finite_in_float32():
     features = np.float32(np.broadcast_to(30 * normal(64, seed=7)[:, None, None], (1, 64, 20, 20)))
     term = Wasserstein(LAYER)
     graph = GraphBuilder()
-    part = whole(graph, graph.input(LAYER, features.shape))
+    part = Part.entire(graph, graph.input(LAYER, features.shape))
     target = graph.constant(np.float32(of_picture(term, normal(1, 64, 20, 20, seed=8))))
     loss = term.distance(graph, term.statistic(graph, part), target, part.whole)
     (value,) = run(graph.model([loss]), {LAYER: features}).values()
@@ -246,7 +246,7 @@ def test_wasserstein_of_features_all_the_same_is_finite_in_float32():
 
 def variation_model(kind: str, height: int = 5, width: int = 6):
     graph = GraphBuilder()
-    part = whole(graph, graph.input("data", (1, 3, height, width), float))
+    part = Part.entire(graph, graph.input("data", (1, 3, height, width), float))
     term = TotalVariation(kind)
     value = term.distance(graph, term.finish(graph, term.statistic(graph, part)), None, part.whole)
     return graph.model([graph.op("Identity", value, output="loss")])
