@@ -6,7 +6,8 @@ import numpy as np
 
 from benchmarks.common import Evaluate, Problem
 from styletransfer.objective.losses import Content, Gram
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 
 
@@ -16,7 +17,7 @@ def ours(given: Problem, convolution: str, threads: int) -> Evaluate:
     contents, styles = [Content(x) for x in given.contents], [Gram(x) for x in given.styles]
     targets = statistics(given.model, given.content, contents, device)
     targets |= statistics(given.model, given.style, styles, device)
-    objective = Objective(
+    objective = WholeObjective(
         given.model, given.content.shape, [*contents, *styles], device, convolution
     )
     objective.bind(targets, [*given.contents.values(), *given.styles.values()])

@@ -6,6 +6,7 @@
     ├── UsageError      an argument has a value that cannot work
     ├── ImageError      a picture cannot be read or written
     ├── NetworkError    a network's description is wrong, or lacks a layer that was asked for
+    ├── GradientError   a network's graph cannot be built at a size, or differentiated
     └── WeightsError    a network's weights cannot be found, fetched or trusted
 """
 
@@ -44,6 +45,10 @@ class ImageError(StyleTransferError):
 
 class NetworkError(StyleTransferError):
     """A network's description is wrong, or lacks a layer that was asked for."""
+
+
+class GradientError(StyleTransferError):
+    """A graph that cannot be built or differentiated; the message names the node and the reason."""
 
 
 class WeightsError(StyleTransferError):

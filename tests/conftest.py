@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from styletransfer.errors import WeightsError
-from styletransfer.objective.whole import Objective
+from styletransfer.objective.protocol import Objective
 from styletransfer.optim import Iterate, minimise
 
 ROOT = Path(__file__).resolve().parent.parent

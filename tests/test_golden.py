@@ -7,7 +7,8 @@ import pytest
 
 from styletransfer import images
 from styletransfer.objective.losses import Content, Gram
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
 
@@ -38,7 +39,7 @@ def run(request: pytest.FixtureRequest) -> tuple:
     content = data["content_in"][np.newaxis]
     targets = statistics(network, content, contents, Device())
     targets |= statistics(network, data["style_in"][np.newaxis], styles, Device())
-    objective = Objective(network, content.shape, [*contents, *styles], Device(), convolution)
+    objective = WholeObjective(network, content.shape, [*contents, *styles], Device(), convolution)
     ratio = float(data["ratio"])
     objective.bind(targets, [*content_layers.values(), *(ratio * w for w in style_layers.values())])
     first = data["x0"].reshape(content.shape) if "x0" in data else content

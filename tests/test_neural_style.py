@@ -14,7 +14,8 @@ from styletransfer import networks
 from styletransfer.caffe import layers
 from styletransfer.caffe.layers import Layer
 from styletransfer.networks.pooling import with_pooling
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import presets
 from styletransfer.transfer import goals
@@ -97,7 +98,7 @@ def test_losses():
     wanted = goals.choose(settings, loaded, 1, False, False)
     found = statistics(model, content, wanted.content, Device())
     found |= statistics(model, style, wanted.styles[0], Device())
-    objective = Objective(model, content.shape, wanted.terms, Device(), settings.conv)
+    objective = WholeObjective(model, content.shape, wanted.terms, Device(), settings.conv)
     objective.bind(found, goals.factors(settings, loaded, 1, settings.ratio))
     evaluation = objective.evaluate(image)
     content_loss, style_loss, variation = expected(image[0], content[0], style[0])

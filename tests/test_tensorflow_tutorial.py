@@ -12,7 +12,8 @@ import pytest
 from styletransfer import images
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.losses import TotalVariation
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings, presets
 from styletransfer.transfer import goals
@@ -38,14 +39,14 @@ def seen(picture: np.ndarray) -> np.ndarray:
     return images.preprocess(np.float32(picture / 255), MEAN)
 
 
-def objective(data: dict[str, np.ndarray], settings: Settings) -> Objective:
+def objective(data: dict[str, np.ndarray], settings: Settings) -> WholeObjective:
     model = with_pooling(golden_network("vgg19"), settings.pooling)
     network = LoadedNetwork(model, MEAN, 224, {}, {})
     wanted = goals.choose(settings, network, 1, False, False)
     content = seen(data["content"])
     found = statistics(model, content, wanted.content, Device())
     found |= statistics(model, seen(data["style"]), wanted.styles[0], Device())
-    result = Objective(model, content.shape, wanted.terms, Device(), settings.conv)
+    result = WholeObjective(model, content.shape, wanted.terms, Device(), settings.conv)
     result.bind(found, goals.factors(settings, network, 1, settings.ratio))
     return result
 
@@ -71,7 +72,7 @@ def test_total_variation_by_itself(data):
     settings = preset()
     image = seen(data["content"])
     term = TotalVariation(settings.tv_kind)
-    result = Objective(golden_network("vgg19"), image.shape, [term], Device())
+    result = WholeObjective(golden_network("vgg19"), image.shape, [term], Device())
     result.bind({}, [settings.tv])
     evaluation = result.evaluate(image)
     assert evaluation.loss == pytest.approx(float(data["loss_variation"]), rel=1e-6)

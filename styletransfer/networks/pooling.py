@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from styletransfer.errors import UsageError
+from styletransfer.errors import NetworkError, UsageError
+from styletransfer.onnxgrad.window import Window
 from styletransfer.settings.choices import Pooling
 
 TINY = 1e-8
@@ -65,11 +66,12 @@ def with_pooling(network: onnx.ModelProto, pooling: Pooling) -> onnx.ModelProto:
 
 def _replaced(node: onnx.NodeProto, pooling: Pooling) -> Iterator[onnx.NodeProto]:
     """Yield the nodes that pool in place of one."""
-    window = {
-        attribute.name: helper.get_attribute_value(attribute)
-        for attribute in node.attribute
-        if attribute.name in ("kernel_shape", "strides", "pads")
-    }
+    geometry = Window.of(node)
+    if geometry is None:
+        raise NetworkError(
+            f"the pool {node.name!r} leaves its padding open (auto_pad); give it in numbers"
+        )
+    window = geometry.attributes
     (x,), (y,) = node.input, node.output
     if pooling == "max":
         yield helper.make_node("MaxPool", [x], [y], name=node.name, **window)

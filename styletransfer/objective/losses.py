@@ -1,93 +1,26 @@
 """Loss terms as forward graph fragments; their gradients are derived by `onnxgrad`.
 
-A term that matches a picture looks at one layer's features. Its *statistic* (the features
-themselves, their Gram matrix, their mean and covariance) is computed from the image under
-optimisation and, once, from the picture; its *distance* is the scalar between the two. A term
-with a *mask* counts positions by it: a map (1, 1, H, W) of the layer's size, from 0 to 1.
-
 What is published with sums keeps its ½ and ¼, what is published with means has none:
 ``reduction`` chooses between the two.
 """
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
+from styletransfer.caffe.layers import INPUT
 from styletransfer.objective import newtonschulz
+from styletransfer.objective.term import Matching, Part, Term
 from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.settings.choices import Normalization, Reduction, Variation
 
 FULL_RANGE = 255.0
 """From black to white in the image that a network sees."""
 
 RIDGE = 1e-4
 """Added to the diagonal of covariances: keeps the root of a flat image's defined."""
-
-
-@dataclass(frozen=True)
-class Matching(ABC):
-    """A term that compares one layer's features with those of a picture.
-
-    Attributes
-    ----------
-    layer : str
-        The layer whose output is compared.
-    picture : str
-        What it is compared with; part of the term's name.
-
-    Notes
-    -----
-    Every kind also has a ``mask``: the name of one, or None.
-    """
-
-    layer: str
-    picture: str
-
-    @property
-    def name(self) -> str:
-        """The term's name, unique within one objective."""
-        return f"{self.picture}/{self.layer}"
-
-    @abstractmethod
-    def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
-        """Append what is computed of an image, and return its name.
-
-        Parameters
-        ----------
-        graph : GraphBuilder
-            It gets the nodes.
-        features : str
-            The layer's output, (1, C, H, W).
-        mask : str, optional
-            What positions count, (1, 1, H, W), from 0 to 1.
-        """
-
-    def target(self, statistic: np.ndarray) -> np.ndarray:
-        """Return what `distance` takes as its target, from the picture's statistic."""
-        return statistic
-
-    @abstractmethod
-    def distance(
-        self,
-        graph: GraphBuilder,
-        features: str,
-        statistic: str,
-        target: str,
-        mask: str | None = None,
-    ) -> str:
-        """Append the distance to a target, (1,), and return its name.
-
-        Parameters
-        ----------
-        graph, features, mask
-            As for `statistic`.
-        statistic : str
-            What `statistic` returned.
-        target : str
-            What `target` returned, of the statistic's shape.
-        """
 
 
 @dataclass(frozen=True)
@@ -111,28 +44,35 @@ class Content(Matching):
     Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style (2015), equation 1.
     """
 
-    picture: str = "content"
-    reduction: Literal["sum", "mean"] = "sum"
-    mask: str | None = None
+    pointwise: ClassVar[bool] = True
 
-    def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
-        """Return the tensor that is compared: the features, (1, C, H, W)."""
-        return features
+    picture: str = "content"
+    reduction: Reduction = "sum"
+
+    def weights(self, graph: GraphBuilder, mask: str) -> str:
+        """Return the mask as it is."""
+        return mask
+
+    def statistic(self, graph: GraphBuilder, part: Part) -> str:
+        """Return the distance itself, a sum over positions; the reference is the target."""
+        if part.reference is None:
+            raise ValueError("features are compared with a reference, and there is none")
+        difference = graph.op("Sub", part.features, part.reference)
+        if part.weights is not None:
+            difference = graph.op("Mul", difference, graph.op("Sqrt", part.weights))
+        channels = graph.shape(part.features)[1]
+        factor = 0.5 if self.reduction == "sum" else 1 / (channels * part.count)
+        return _scaled_sum_of_squares(graph, difference, factor)
 
     def distance(
-        self,
-        graph: GraphBuilder,
-        features: str,
-        statistic: str,
-        target: str,
-        mask: str | None = None,
+        self, graph: GraphBuilder, finished: str, target: str | None, whole: tuple[int, int]
     ) -> str:
-        """See `Matching`."""
-        difference = graph.op("Sub", statistic, target)
-        if mask is not None:
-            difference = graph.op("Mul", difference, graph.op("Sqrt", mask))
-        factor = 0.5 if self.reduction == "sum" else 1 / prod(graph.shape(features))
-        return _scaled_sum_of_squares(graph, difference, factor)
+        """Return the statistic."""
+        return finished
+
+    def of_picture(self, graph: GraphBuilder, features: str) -> str:
+        """Return the features themselves."""
+        return features
 
 
 @dataclass(frozen=True)
@@ -163,33 +103,27 @@ class Gram(Matching):
     """
 
     picture: str = "style"
-    normalization: Literal["caffe", "hw", "chw"] = "caffe"
-    reduction: Literal["sum", "mean"] = "sum"
-    mask: str | None = None
+    normalization: Normalization = "caffe"
+    reduction: Reduction = "sum"
 
-    def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
+    def statistic(self, graph: GraphBuilder, part: Part) -> str:
         """Return the Gram matrix, (C, C), divided by what the normalisation says."""
-        flat = _flat(graph, features)
-        channels, positions = graph.shape(flat)
-        if mask is not None:
-            flat = graph.op("Mul", flat, graph.op("Sqrt", _weights(graph, mask)))
-        count = {"caffe": 1, "hw": positions, "chw": channels * positions}[self.normalization]
+        flat = _flat(graph, part.features)
+        if part.weights is not None:
+            flat = graph.op("Mul", flat, graph.op("Sqrt", _row(graph, part.weights)))
+        channels = graph.shape(flat)[0]
+        count = {"caffe": 1, "hw": part.count, "chw": channels * part.count}[self.normalization]
         return graph.op("Gemm", flat, flat, transB=1, alpha=1 / count)
 
     def distance(
-        self,
-        graph: GraphBuilder,
-        features: str,
-        statistic: str,
-        target: str,
-        mask: str | None = None,
+        self, graph: GraphBuilder, finished: str, target: str | None, whole: tuple[int, int]
     ) -> str:
-        """See `Matching`."""
-        _, channels, height, width = graph.shape(features)
+        """See `Term`."""
+        channels = graph.shape(finished)[0]
         factor = 0.25 if self.reduction == "sum" else 1 / channels**2
         if self.normalization == "caffe":
-            factor /= (channels * height * width) ** 2
-        difference = graph.op("Sub", statistic, target)
+            factor /= (channels * prod(whole)) ** 2
+        difference = graph.op("Sub", finished, _given(target))
         return _scaled_sum_of_squares(graph, difference, factor)
 
 
@@ -214,6 +148,14 @@ class Wasserstein(Matching):
     The style side's root is taken once, by its eigenvalues, in `target`; that of the product at
     each evaluation, by `newtonschulz`. Σ has `RIDGE` added to its diagonal.
 
+    Moments about any reference r that is the same for all parts add up, Σ being those of second
+    order less (μ − r)(μ − r)ᵀ. In float32 that is as exact as taking them about the mean, if r is
+    not far from it. Raw moments, r = 0, are with features of VGG and GoogLeNet (the loss to 1e-5,
+    its gradient to 2e-3, either way), but not of an image all of one colour: there the rounding
+    exceeds the ridge, Σ has eigenvalues below 0, and the iteration for the root diverges. So it
+    does about the style's mean where an image is far from the style. Hence a whole image's moments
+    are about its own mean, and those of parts about one that was near it.
+
     References
     ----------
     Dowson, Landau: The Fréchet distance between multivariate normal distributions (1982).
@@ -221,55 +163,63 @@ class Wasserstein(Matching):
     """
 
     picture: str = "style"
-    mask: str | None = None
 
-    def statistic(self, graph: GraphBuilder, features: str, mask: str | None = None) -> str:
-        """Return covariance and mean side by side, (C, C + 1)."""
-        flat = _flat(graph, features)
+    def statistic(self, graph: GraphBuilder, part: Part) -> str:
+        """Return moments about the reference and the mean side by side, (C, C + 1).
+
+        The reference is a vector (C, 1); for all of an image it may be left out, and is the mean.
+        """
+        flat = _flat(graph, part.features)
         channels, positions = graph.shape(flat)
-        weights = None if mask is None else _weights(graph, mask)
+        share = positions / part.count
+        if part.reference is None and share != 1:
+            raise ValueError("the moments of a part are about a reference, and there is none")
+        weights = None if part.weights is None else _row(graph, part.weights)
         weighted = flat if weights is None else graph.op("Mul", flat, weights)
-        axis = graph.constant(np.array([1], np.int64))
-        mean = graph.op("ReduceMean", weighted, axis, keepdims=1)
-        centred = graph.op("Sub", flat, mean)
+        mean = graph.op("ReduceMean", weighted, graph.integers([1], "axes"), keepdims=1)
+        centred = graph.op("Sub", flat, part.reference or mean)
         if weights is not None:
             centred = graph.op("Mul", centred, graph.op("Sqrt", weights))
-        identity = graph.constant(np.eye(channels, dtype=graph.dtype(features)), "identity")
-        factors = {"alpha": 1 / positions, "beta": RIDGE}
-        covariance = graph.op("Gemm", centred, centred, identity, transB=1, **factors)
+        if share != 1:
+            mean = _scaled(graph, mean, share)
+        identity = graph.constant(np.eye(channels, dtype=graph.dtype(flat)), "identity")
+        # The parts of an image add a ridge each.
+        moments = graph.op(
+            "Gemm", centred, centred, identity, transB=1, alpha=1 / part.count, beta=RIDGE * share
+        )
+        return graph.op("Concat", moments, mean, axis=1)
+
+    def finish(self, graph: GraphBuilder, statistic: str, reference: str | None = None) -> str:
+        """Return covariance and mean side by side, (C, C + 1)."""
+        if reference is None:
+            return statistic
+        moments, mean = _halves(graph, statistic)
+        shift = graph.op("Sub", mean, reference)
+        covariance = graph.op("Gemm", shift, shift, moments, transB=1, alpha=-1.0)
         return graph.op("Concat", covariance, mean, axis=1)
 
-    def target(self, statistic: np.ndarray) -> np.ndarray:
+    def target(self, value: np.ndarray) -> np.ndarray:
         """Return the covariance's root and the mean side by side, (C, C + 1)."""
-        values, vectors = np.linalg.eigh(statistic[:, :-1].astype(np.float64))
+        values, vectors = np.linalg.eigh(value[:, :-1].astype(np.float64))
         root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-        return np.column_stack([root, statistic[:, -1]]).astype(statistic.dtype)
+        return np.column_stack([root, value[:, -1]]).astype(value.dtype)
 
     def distance(
-        self,
-        graph: GraphBuilder,
-        features: str,
-        statistic: str,
-        target: str,
-        mask: str | None = None,
+        self, graph: GraphBuilder, finished: str, target: str | None, whole: tuple[int, int]
     ) -> str:
-        """See `Matching`."""
-        channels = graph.shape(features)[1]
-        dtype = graph.dtype(features)
-        parts = graph.constant(np.array([channels, 1], np.int64))
-        covariance, mean = graph.ops("Split", statistic, parts, outputs=2, axis=1)
-        root, style_mean = graph.ops("Split", target, parts, outputs=2, axis=1)
+        """See `Term`."""
+        covariance, mean = _halves(graph, finished)
+        root, style_mean = _halves(graph, _given(target))
         shift = _sum_of_squares(graph, graph.op("Sub", mean, style_mean))
         product = graph.op("MatMul", graph.op("MatMul", root, covariance), root)
-        cross = newtonschulz.trace_of_root(graph, product)
-        cross = graph.op("Mul", cross, graph.constant(np.array([-2], dtype)))
+        cross = _scaled(graph, newtonschulz.trace_of_root(graph, product), -2)
         own = newtonschulz.trace(graph, covariance)
         total = graph.op("Sum", shift, own, _sum_of_squares(graph, root), cross)
-        return graph.op("Mul", total, graph.constant(np.array([1 / channels], dtype)))
+        return _scaled(graph, total, 1 / graph.shape(covariance)[0])
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(Term):
     """How much neighbouring pixels differ, in units of the full range from black to white.
 
     Attributes
@@ -290,67 +240,86 @@ class TotalVariation:
     Mahendran, Vedaldi: Understanding Deep Image Representations by Inverting Them (2015).
     """
 
-    kind: Literal["l1", "l2", "nine-point"] = "l1"
-    layer: str = "data"
+    layer: str = field(default=INPUT, kw_only=True)
+    kind: Variation = "l1"
 
     @property
     def name(self) -> str:
         """The term's name, unique within one objective."""
         return "total variation"
 
-    def value(self, graph: GraphBuilder, image: str) -> str:
-        """Return the total variation of an image (1, 3, H, W), (1,).
-
-        Parameters
-        ----------
-        graph : GraphBuilder
-            It gets the nodes.
-        image : str
-            The tensor.
-        """
+    def statistic(self, graph: GraphBuilder, part: Part) -> str:
+        """Return the total variation itself, which is a sum over positions."""
         if self.kind == "nine-point":
-            return self._nine_point(graph, image)
+            return self._nine_point(graph, part)
+        image = part.features
         _, _, height, width = graph.shape(image)
-        right = _difference(graph, image, (0, 1), (0, 0), (height, width - 1))
-        below = _difference(graph, image, (1, 0), (0, 0), (height - 1, width))
+        rows, columns = _own_size(graph, part)
+        right = _difference(graph, image, (0, 1), (0, 0), (rows, width - 1))
+        below = _difference(graph, image, (1, 0), (0, 0), (height - 1, columns))
         if self.kind == "l2":
             squares = [_sum_of_squares(graph, difference) for difference in (right, below)]
             return _scaled(graph, graph.op("Add", *squares), FULL_RANGE**-2)
         sums = [_sum(graph, graph.op("Abs", difference)) for difference in (right, below)]
         return _scaled(graph, graph.op("Add", *sums), 1 / FULL_RANGE)
 
-    def _nine_point(self, graph: GraphBuilder, image: str) -> str:
-        _, _, height, width = graph.shape(image)
-        padded = _edge_repeated(graph, _edge_repeated(graph, image, 2), 3)
-        whole, wider = (height, width), (height + 1, width + 1)
+    def _nine_point(self, graph: GraphBuilder, part: Part) -> str:
+        rows, columns = _own_size(graph, part)
+        sides = part.sides
+        padded = _edge_repeated(graph, part.features, 2, sides.top, sides.bottom)
+        padded = _edge_repeated(graph, padded, 3, sides.left, sides.right)
+        # Where the first pixel is now; the diagonals begin before it.
+        top, left = int(sides.top), int(sides.left)
+        own, wider = (rows, columns), (rows + top, columns + left)
+        channels = graph.shape(padded)[1]
+        straight = channels * part.count
+        diagonal = channels * (part.whole[0] + 1) * (part.whole[1] + 1)
         terms = []
-        for share, there, here, size in (
-            (2 / 3, (1, 2), (1, 1), whole),
-            (2 / 3, (2, 1), (1, 1), whole),
-            (1 / 6, (1, 1), (0, 0), wider),
-            (1 / 6, (1, 0), (0, 1), wider),
+        for share, count, there, here, size in (
+            (2 / 3, straight, (top, left + 1), (top, left), own),
+            (2 / 3, straight, (top + 1, left), (top, left), own),
+            (1 / 6, diagonal, (1, 1), (0, 0), wider),
+            (1 / 6, diagonal, (1, 0), (0, 1), wider),
         ):
             difference = _difference(graph, padded, there, here, size)
-            count = prod(graph.shape(difference))
             factor = share / count / FULL_RANGE**2
             terms.append(_scaled_sum_of_squares(graph, difference, factor))
         return graph.op("Sum", *terms)
 
+    def distance(
+        self, graph: GraphBuilder, finished: str, target: str | None, whole: tuple[int, int]
+    ) -> str:
+        """Return the statistic."""
+        return finished
 
-Term = Matching | TotalVariation
+
+def _given(target: str | None) -> str:
+    if target is None:
+        raise ValueError("the term matches a picture, and has no target")
+    return target
+
+
+def _own_size(graph: GraphBuilder, part: Part) -> tuple[int, int]:
+    """Return how many rows and columns belong to a part."""
+    _, _, height, width = graph.shape(part.features)
+    return height - (not part.sides.bottom), width - (not part.sides.right)
 
 
 def _flat(graph: GraphBuilder, features: str) -> str:
     """Return features (1, C, H, W) as (C, H W)."""
     _, channels, height, width = graph.shape(features)
-    shape = np.array([channels, height * width], np.int64)
-    return graph.op("Reshape", features, graph.constant(shape))
+    return graph.reshape(features, (channels, height * width))
 
 
-def _weights(graph: GraphBuilder, mask: str) -> str:
-    """Return a mask as weights of positions whose mean is 1, (1, H W)."""
-    flat = graph.op("Reshape", mask, graph.constant(np.array([1, -1], np.int64)))
-    return graph.op("Div", flat, graph.op("ReduceMean", flat, keepdims=1))
+def _row(graph: GraphBuilder, weights: str) -> str:
+    """Return weights (1, 1, H, W) as (1, H W)."""
+    return graph.reshape(weights, (1, prod(graph.shape(weights))))
+
+
+def _halves(graph: GraphBuilder, pair: str) -> tuple[str, ...]:
+    """Return a matrix (C, C) and a vector (C, 1) that stand side by side."""
+    parts = graph.integers([graph.shape(pair)[0], 1], "parts")
+    return graph.ops("Split", pair, parts, outputs=2, axis=1)
 
 
 def _sum(graph: GraphBuilder, values: str, operator: str = "ReduceSum") -> str:
@@ -362,9 +331,8 @@ def _sum(graph: GraphBuilder, values: str, operator: str = "ReduceSum") -> str:
     shape = graph.shape(values)
     cuts = [(prod(shape[:axis]), prod(shape[axis:])) for axis in range(len(shape) + 1)]
     rows, columns = min(cuts, key=max)
-    table = graph.op("Reshape", values, graph.constant(np.array([rows, columns], np.int64)))
-    axis = graph.constant(np.array([1], np.int64))
-    return graph.op("ReduceSum", graph.op(operator, table, axis, keepdims=0))
+    table = graph.reshape(values, (rows, columns))
+    return graph.op("ReduceSum", graph.op(operator, table, graph.integers([1], "axes"), keepdims=0))
 
 
 def _sum_of_squares(graph: GraphBuilder, values: str) -> str:
@@ -372,7 +340,7 @@ def _sum_of_squares(graph: GraphBuilder, values: str) -> str:
 
 
 def _scaled(graph: GraphBuilder, value: str, factor: float) -> str:
-    return graph.op("Mul", value, graph.constant(np.array([factor], graph.dtype(value))))
+    return graph.op("Mul", value, graph.scalar(factor, value))
 
 
 def _scaled_sum_of_squares(graph: GraphBuilder, values: str, factor: float) -> str:
@@ -388,20 +356,19 @@ def _difference(
     size: tuple[int, int],
 ) -> str:
     """Return one box of an image less another, each `size` from its upper left corner on."""
-    return graph.op("Sub", _box(graph, image, there, size), _box(graph, image, here, size))
-
-
-def _box(graph: GraphBuilder, image: str, corner: tuple[int, int], size: tuple[int, int]) -> str:
-    ends = [start + length for start, length in zip(corner, size, strict=True)]
-    bounds = (graph.constant(np.array(b, np.int64)) for b in (corner, ends, (2, 3)))
-    return graph.op("Slice", image, *bounds)
-
-
-def _edge_repeated(graph: GraphBuilder, image: str, axis: int) -> str:
-    """Return an image one element longer at both ends of an axis, the same as at its edge."""
-    length = graph.shape(image)[axis]
-    first, last = (
-        graph.op("Slice", image, *(graph.constant(np.array([n], np.int64)) for n in bounds))
-        for bounds in ((0, 1, axis), (length - 1, length, axis))
+    first, second = (
+        graph.slice(image, (2, 3), corner, [a + n for a, n in zip(corner, size, strict=True)])
+        for corner in (there, here)
     )
-    return graph.op("Concat", first, image, last, axis=axis)
+    return graph.op("Sub", first, second)
+
+
+def _edge_repeated(graph: GraphBuilder, image: str, axis: int, before: bool, after: bool) -> str:
+    """Return an image longer by one at either end of an axis, or both, the same as at its edge."""
+    length = graph.shape(image)[axis]
+    parts = [image]
+    if before:
+        parts.insert(0, graph.slice(image, [axis], [0], [1]))
+    if after:
+        parts.append(graph.slice(image, [axis], [length - 1], [length]))
+    return graph.op("Concat", *parts, axis=axis) if len(parts) > 1 else image

@@ -12,19 +12,7 @@ SMALLEST = 1e-3
 
 
 def trace_of_root(graph: GraphBuilder, matrix: str) -> str:
-    """Append the trace of the square root of a symmetric, positive semidefinite matrix.
-
-    Parameters
-    ----------
-    graph : GraphBuilder
-        What the nodes are appended to.
-    matrix : str
-        The tensor, (C, C), not all zero.
-
-    Returns
-    -------
-    str
-        The trace, (1,).
+    """Append the trace, (1,), of the root of a symmetric, positive semidefinite matrix, not all 0.
 
     Notes
     -----
@@ -54,33 +42,19 @@ def trace_of_root(graph: GraphBuilder, matrix: str) -> str:
     for iteration in range(ITERATIONS):
         scale = math.sqrt(3 / (1 + least + least**2))
         least *= scale * (3 - (scale * least) ** 2) / 2
-        factors = {"alpha": -(scale**3) / 2, "beta": 1.5 * scale}
-        step = graph.op("Gemm", z, y, identity, **factors)
+        step = graph.op("Gemm", z, y, identity, alpha=-(scale**3) / 2, beta=1.5 * scale)
         if iteration < ITERATIONS - 1:
             y = graph.op("MatMul", y, step)
             z = graph.op("MatMul", step, z) if iteration else step
     # All of these are polynomials of one symmetric matrix: tr(Y T) is the sum of Y ∘ T.
     total = graph.op("ReduceSum", graph.op("Mul", y, step), keepdims=1)
     scaled = graph.op("Mul", total, graph.op("Sqrt", norm))
-    return graph.op("Reshape", scaled, graph.constant(np.array([1], np.int64)))
+    return graph.reshape(scaled, (1,))
 
 
 def trace(graph: GraphBuilder, matrix: str) -> str:
-    """Append the trace of a square matrix, (1,).
-
-    Parameters
-    ----------
-    graph : GraphBuilder
-        What the nodes are appended to.
-    matrix : str
-        The tensor, (C, C).
-
-    Returns
-    -------
-    str
-        The trace, (1,).
-    """
+    """Append the trace, (1,), of a square matrix."""
     identity = np.eye(graph.shape(matrix)[0], dtype=graph.dtype(matrix))
     diagonal = graph.op("Mul", matrix, graph.constant(identity, "identity"))
     total = graph.op("ReduceSum", diagonal, keepdims=1)
-    return graph.op("Reshape", total, graph.constant(np.array([1], np.int64)))
+    return graph.reshape(total, (1,))

@@ -1,77 +1,28 @@
 """The function that is minimised: one fixed-shape ONNX model, image → (loss, gradient)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import onnx
 
 from styletransfer import onnxgrad
+from styletransfer.caffe.layers import INPUT
 from styletransfer.errors import NetworkError, UsageError
 from styletransfer.images import masks
-from styletransfer.objective.losses import Matching, Term, TotalVariation
-from styletransfer.onnxgrad import GraphBuilder, rewrites
+from styletransfer.objective.protocol import Evaluation
+from styletransfer.objective.statistics import forward
+from styletransfer.objective.term import Matching, Part, Term
+from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad.rewrites import pools, winograd
 from styletransfer.runtime.devices import CPU, Device
 from styletransfer.runtime.session import Session
-
-IMAGE = "data"
-"""The input of every network, and of the objective: (1, 3, H, W), BGR, 0..255 minus the mean."""
+from styletransfer.settings.choices import Convolution
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What the objective is at one image.
-
-    Attributes
-    ----------
-    loss : float
-        The weighted sum of the terms.
-    gradient : ndarray
-        Its derivative by the image, of the image's shape, float32.
-    terms : dict of str to float
-        Each term with its weight, by the term's name; the loss is their sum.
-    """
-
-    loss: float
-    gradient: np.ndarray
-    terms: dict[str, float]
-
-
-def statistics(
-    network: onnx.ModelProto,
-    image: np.ndarray,
-    terms: Sequence[Matching],
-    device: Device,
-) -> dict[str, np.ndarray]:
-    """Compute what terms match: features of a content image, Gram matrices of a style image.
-
-    Parameters
-    ----------
-    network : onnx.ModelProto
-        A forward graph with an input `data`, each layer an output of its name.
-    image : ndarray, shape (1, 3, H, W)
-        Preprocessed, see `images.preprocess`.
-    terms : sequence of Content, Gram or Wasserstein
-        The terms whose targets are wanted; of their masks, which are of the result, none applies.
-    device : Device
-        Where to compute.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The target of each term, by the term's name, float32.
-    """
-    graph = _network_graph(network, image.shape, terms)
-    statistic = _Statistics(graph)
-    names = [statistic.of(replace(term, mask=None)) for term in terms]
-    model = graph.model(list(dict.fromkeys(names)))
-    # The session lives only here: its memory is free again before the objective's is made.
-    values = Session(model.SerializeToString(), device).run({IMAGE: image})
-    return {term.name: term.target(values[name]) for term, name in zip(terms, names, strict=True)}
-
-
-class Objective:
-    """A weighted sum of loss terms and its gradient, at images of one size.
+class WholeObjective:
+    """A weighted sum of loss terms and its gradient, at whole images of one size.
 
     Parameters
     ----------
@@ -84,7 +35,9 @@ class Objective:
     device : Device
         Where to compute.
     convolution : {"auto", "direct", "winograd"}
-        How 3×3 convolutions are computed, see `build`.
+        How 3×3 convolutions are computed: as they are, by Winograd's algorithm, or, ``auto``, by
+        that where it pays; on a GPU never, whose libraries have algorithms like it of their own.
+        The results differ by rounding only.
 
     Attributes
     ----------
@@ -94,7 +47,11 @@ class Objective:
     Raises
     ------
     NetworkError
-        If the network has no layer of a term's name.
+        If the network has no layer of a term's name, or that layer has no positions.
+    GradientError
+        If the network cannot be built at this size, or differentiated.
+    UsageError
+        If there is no such way to compute convolutions.
 
     Notes
     -----
@@ -108,13 +65,11 @@ class Objective:
         shape: Sequence[int],
         terms: Sequence[Term],
         device: Device,
-        convolution: str = "auto",
+        convolution: Convolution = "auto",
     ) -> None:
         self.shape = tuple(shape)
         self.terms = tuple(terms)
-        if convolution == "auto" and device.provider != CPU:
-            convolution = "direct"  # the libraries of GPUs have algorithms like it of their own
-        model = build(network, shape, terms, convolution)
+        model = build(network, shape, terms, device, convolution)
         self._sizes = _sizes(model)
         serialized = model.SerializeToString()
         del model  # hundreds of MB
@@ -152,13 +107,13 @@ class Objective:
 
     def evaluate(self, image: np.ndarray) -> Evaluation:
         """Return the loss and its gradient at an image of the objective's shape."""
-        values = self._session.run({IMAGE: image})
+        values = self._session.run({INPUT: image})
         # Summed here in float64: the steps between losses soon fall below float32's resolution.
         terms = self._weights * values["terms"]
         names = (term.name for term in self.terms)
         return Evaluation(
             float(terms.sum()),
-            values[f"gradient/{IMAGE}"],
+            values[f"gradient/{INPUT}"],
             dict(zip(names, terms.tolist(), strict=True)),
         )
 
@@ -167,21 +122,10 @@ def build(
     network: onnx.ModelProto,
     shape: Sequence[int],
     terms: Sequence[Term],
-    convolution: str = "auto",
+    device: Device,
+    convolution: Convolution = "auto",
 ) -> onnx.ModelProto:
-    """Return the model behind an `Objective`.
-
-    Parameters
-    ----------
-    network : onnx.ModelProto
-        A forward graph with an input `data`, each layer an output of its name.
-    shape : sequence of int
-        (1, 3, H, W) of the image.
-    terms : sequence of Content, Gram, Wasserstein or TotalVariation
-        What is summed; at least one.
-    convolution : {"auto", "direct", "winograd"}
-        How 3×3 convolutions are computed: as they are, by Winograd's algorithm, or, ``auto``, by
-        that where it pays. The results differ by rounding only.
+    """Return the model behind a `WholeObjective`, which takes the same arguments.
 
     Returns
     -------
@@ -190,59 +134,72 @@ def build(
         picture and a `mask/<mask>/<layer>` (1, 1, H, W) for every mask at every layer; its outputs
         `terms` (T,), before their weights, and `gradient/data`, the gradient of their weighted
         sum. All are float32.
-
-    Raises
-    ------
-    NetworkError
-        If the network lacks a term's layer.
     """
-    graph = _network_graph(network, shape, terms)
-    statistic = _Statistics(graph)
+    choose = _choice(convolution, device)
+    graph = forward(network, shape, terms)
+    shared: dict[Hashable, str] = {}
     distances = []
     for term in terms:
         with graph.scope(term.name):
-            if isinstance(term, TotalVariation):
-                distances.append(term.value(graph, term.layer))
-                continue
-            own = statistic.of(term)
-            target = graph.input(f"target/{term.name}", graph.shape(own))
-            mask = statistic.mask(term)
-            distances.append(term.distance(graph, term.layer, own, target, mask))
+            distances.append(_distance(graph, term, shared))
     values = graph.op("Concat", *distances, axis=0, output="terms")
     weights = graph.input("weights", (len(terms),))
     weighted = graph.op("Mul", values, weights, output="weighted terms")
     loss = graph.op("ReduceSum", weighted, output="loss")
     one = graph.constant(np.ones(1, np.float32))
-    gradient = onnxgrad.backward(graph, {loss: one}, [IMAGE])[IMAGE]
-    rewrites.plain_pools(graph)
-    if convolution != "direct":
-        rewrites.winograd(graph, rewrites.pays if convolution == "auto" else lambda _: True)
-    return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{IMAGE}")])
+    gradient = onnxgrad.backward(graph, {loss: one}, [INPUT])[INPUT]
+    if gradient is None:
+        raise NetworkError("none of the layers that are matched depends on the image")
+    pools.rewrite(graph)
+    winograd.rewrite(graph, choose)
+    return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{INPUT}")])
 
 
-class _Statistics:
-    """The statistics of the terms of one graph: what several terms need is computed once."""
+def _choice(convolution: Convolution, device: Device) -> Callable[[winograd.Convolution], bool]:
+    """Return what decides which convolutions become Winograd's."""
+    if convolution not in get_args(Convolution):
+        raise UsageError(
+            f"convolution is {convolution!r}; choose one of {', '.join(get_args(Convolution))}"
+        )
+    if convolution == "auto" and device.provider == CPU:
+        return winograd.pays
+    return lambda _: convolution == "winograd"
 
-    def __init__(self, graph: GraphBuilder) -> None:
-        self._graph = graph
-        self._known: dict[Matching, str] = {}
 
-    def of(self, term: Matching) -> str:
-        """Return the statistic of a term."""
-        # It does not depend on the picture that it is compared with.
-        key = replace(term, picture="")
-        if key not in self._known:
-            self._known[key] = term.statistic(self._graph, term.layer, self.mask(term))
-        return self._known[key]
+def _distance(graph: GraphBuilder, term: Term, shared: dict[Hashable, str]) -> str:
+    """Append a term's value, (1,); what several terms need is in `shared` and computed once."""
+    part = Part.entire(graph, term.layer)
+    if not isinstance(term, Matching):
+        return term.distance(graph, term.statistic(graph, part), None, part.whole)
 
-    def mask(self, term: Matching) -> str | None:
-        """Return the input that is a term's mask at the size of its layer."""
-        if term.mask is None:
-            return None
-        name = _mask_input(term)
-        if name not in self._graph.inputs:
-            self._graph.input(name, (1, 1, *self._graph.shape(term.layer)[2:]))
-        return name
+    def once(key: Hashable, make: Callable[[], str]) -> str:
+        if key not in shared:
+            shared[key] = make()
+        return shared[key]
+
+    if term.mask is not None:
+        mask = _mask(graph, term)
+        weights = once((type(term), mask), lambda: term.weights(graph, mask))
+        part = replace(part, weights=weights)
+    name, target = f"target/{term.name}", None
+    if term.pointwise:
+        part = replace(part, reference=graph.input(name, graph.shape(term.layer)))
+    # The name of the picture makes no difference to the statistic.
+    finished = once(
+        (replace(term, picture=""), part),
+        lambda: term.finish(graph, term.statistic(graph, part)),
+    )
+    if not term.pointwise:
+        target = graph.input(name, graph.shape(finished))
+    return term.distance(graph, finished, target, part.whole)
+
+
+def _mask(graph: GraphBuilder, term: Matching) -> str:
+    """Return the input that is a term's mask at the size of its layer."""
+    name = _mask_input(term)
+    if name not in graph.inputs:
+        graph.input(name, (1, 1, *graph.shape(term.layer)[2:]))
+    return name
 
 
 def _mask_input(term: Matching) -> str:
@@ -272,32 +229,3 @@ def _resized(
             raise UsageError(f"the term {term.name} needs the mask {term.mask!r}; give one")
         inputs[name] = masks.resize(regions[term.mask], sizes[name][2:]).reshape(sizes[name])
     return inputs
-
-
-def _network_graph(
-    network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term]
-) -> GraphBuilder:
-    """Return a builder over what terms need of the network, at one image shape."""
-    known = [output.name for output in network.graph.output]
-    for term in terms:
-        if term.layer not in (IMAGE, *known):
-            raise NetworkError(
-                f"the network has no layer {term.layer!r}; it has: {', '.join(known)}"
-            )
-    return GraphBuilder(_cut(network, {term.layer for term in terms}), {IMAGE: shape})
-
-
-def _cut(network: onnx.ModelProto, layers: set[str]) -> onnx.ModelProto:
-    """Return the part of a network that computes some layers: the rest may not fit the image."""
-    needed = set(layers)
-    nodes = []
-    for node in reversed(network.graph.node):
-        if not needed.isdisjoint(node.output):
-            nodes.append(node)
-            needed.update(node.input)
-    part = onnx.ModelProto(ir_version=network.ir_version, opset_import=network.opset_import)
-    part.graph.name = network.graph.name
-    part.graph.node.extend(reversed(nodes))
-    part.graph.input.extend(network.graph.input)
-    part.graph.initializer.extend(i for i in network.graph.initializer if i.name in needed)
-    return part

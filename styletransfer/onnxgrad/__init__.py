@@ -1,7 +1,8 @@
 """Gradients of ONNX graphs as ONNX graphs of standard operators."""
 
+from styletransfer.errors import GradientError
 from styletransfer.onnxgrad import rules  # noqa: F401  (fills the table of rules)
-from styletransfer.onnxgrad.builder import GradientError, GraphBuilder
+from styletransfer.onnxgrad.builder import GraphBuilder
 from styletransfer.onnxgrad.gradient import backward, value_and_gradient, vjp
 
 __all__ = ["GradientError", "GraphBuilder", "backward", "value_and_gradient", "vjp"]

@@ -1,33 +1,27 @@
 """An ONNX graph under construction, with the static shape and dtype of every tensor at hand."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from styletransfer.errors import GradientError
+from styletransfer.onnxgrad.reading import constant_value, describe, needed, opset, static_type
+from styletransfer.onnxgrad.window import Window
+
 OPSET = 18
-OLDEST_OPSET, NEWEST_OPSET = 18, 21
 IR_VERSION = 10  # onnx's own default is newer than the runtime accepts
 # Constants up to this many elements take part in shape inference and are shared when equal.
 SMALL = 256
 
 
-class GradientError(Exception):
-    """A graph that cannot be built or differentiated; the message names the node and the reason."""
-
-
-def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    """Return the attributes of a node as plain Python values (strings decoded)."""
-    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
-
-
-def describe(node: onnx.NodeProto) -> str:
-    """Return a phrase that lets a reader find the node: its operator and its name."""
-    return f"{node.op_type} node {node.name or node.output[0]!r}"
+Type = tuple[tuple[int, ...], np.dtype]
 
 
 class GraphBuilder:
@@ -40,6 +34,9 @@ class GraphBuilder:
         arrays, its opset (18 to 21) is kept. Without one the graph starts empty at opset 18.
     input_shapes : mapping of str to sequence of int, optional
         Shapes for inputs of `model` whose own are symbolic.
+    outputs : sequence of str, optional
+        The tensors of `model` that are wanted; what they do not need is left out, as it may not
+        fit the shapes. Without them all of the model is taken over.
 
     Attributes
     ----------
@@ -50,33 +47,35 @@ class GraphBuilder:
     initializers : dict of str to numpy.ndarray
         Held as arrays; serialised by `model` alone.
     outputs : list of str
-        The outputs of the model that was taken over; empty without one.
+        Those wanted of the model that was taken over, or its own; empty without a model.
 
     Raises
     ------
     GradientError
-        For an opset out of range, an operator of another domain, or a shape that stays unknown.
+        For an opset out of range, an operator of another domain, a shape that stays unknown, or
+        an output that is not there.
     """
 
     def __init__(
         self,
         model: onnx.ModelProto | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
+        outputs: Sequence[str] | None = None,
     ) -> None:
         self.opset = OPSET
         self.nodes: list[onnx.NodeProto] = []
         self.inputs: list[str] = []
         self.outputs: list[str] = []
         self.initializers: dict[str, np.ndarray] = {}
-        self._types: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self._types: dict[str, Type] = {}
         self._producers: dict[str, onnx.NodeProto] = {}
-        self._shared: dict[tuple, str] = {}
+        self._shared: dict[Hashable, str] = {}
         self._suffixes: dict[str, int] = {}
         self._prefix = ""
         if model is not None:
-            self._take_over(model, input_shapes or {})
+            self._take_over(model, input_shapes or {}, outputs)
 
-    def input(self, name: str, shape: Sequence[int], dtype: type | np.dtype = np.float32) -> str:
+    def input(self, name: str, shape: Sequence[int], dtype: npt.DTypeLike = np.float32) -> str:
         """Declare an input of the graph and return its name.
 
         Parameters
@@ -97,7 +96,7 @@ class GraphBuilder:
         self.inputs.append(name)
         return name
 
-    def constant(self, array: np.ndarray | float | Sequence, hint: str = "constant") -> str:
+    def constant(self, array: npt.ArrayLike, hint: str = "constant") -> str:
         """Add an initializer and return its name; small equal ones share one.
 
         Parameters
@@ -119,7 +118,15 @@ class GraphBuilder:
             self._shared[key] = name
         return name
 
-    def op(self, op_type: str, *inputs: str, output: str | None = None, **attributes) -> str:
+    def integers(self, values: Sequence[int], hint: str = "integers") -> str:
+        """Add a vector of int64 as `constant` does: a shape, axes, bounds."""
+        return self.constant(np.asarray(values, np.int64), hint)
+
+    def scalar(self, value: float, like: str, hint: str = "number") -> str:
+        """Add a number of the dtype of the tensor `like`, as `constant` does."""
+        return self.constant(np.asarray(value, self.dtype(like)), hint)
+
+    def op(self, op_type: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node with one output and return the output's name.
 
         Parameters
@@ -142,7 +149,7 @@ class GraphBuilder:
         self._append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
         return output
 
-    def ops(self, op_type: str, *inputs: str, outputs: int, **attributes) -> tuple[str, ...]:
+    def ops(self, op_type: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
         """Append a node with several outputs and return their names; otherwise as `op`.
 
         Parameters
@@ -160,6 +167,32 @@ class GraphBuilder:
         names = tuple(self._unique(f"{op_type}/{i}") for i in range(outputs))
         self._append(helper.make_node(op_type, inputs, names, name=names[0], **attributes))
         return names
+
+    def reshape(self, name: str, shape: Sequence[int]) -> str:
+        """Give a tensor another shape; nothing is emitted where it has that shape."""
+        if self.shape(name) == tuple(shape):
+            return name
+        return self.op("Reshape", name, self.integers(shape, "shape"))
+
+    def slice(
+        self, name: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]
+    ) -> str:
+        """Cut a box from a tensor; nothing is emitted for axes of which all is taken.
+
+        Parameters
+        ----------
+        name : str
+            The tensor.
+        axes, starts, stops : sequence of int
+            The axes that are cut, and where, none of them negative.
+        """
+        shape = self.shape(name)
+        rows = zip(axes, starts, stops, strict=True)
+        cut = [row for row in rows if row[1:] != (0, shape[row[0]])]
+        if not cut:
+            return name
+        ordered = (self.integers([row[i] for row in cut], "bounds") for i in (1, 2, 0))
+        return self.op("Slice", name, *ordered)
 
     @contextlib.contextmanager
     def scope(self, prefix: str) -> Iterator[None]:
@@ -227,16 +260,11 @@ class GraphBuilder:
         """
         for output in outputs:
             self._type(output)
-        needed = set(outputs)
-        kept = []
-        for node in reversed(self.nodes):
-            if not needed.isdisjoint(node.output):
-                kept.append(node)
-                needed.update(node.input)
+        nodes, read = needed(self.nodes, outputs)
         graph = helper.make_graph(
-            kept[::-1],
+            nodes,
             name,
-            [self._value_info(key) for key in self.inputs if key in needed],
+            [self._value_info(key) for key in self.inputs if key in read],
             [self._value_info(key) for key in outputs],
         )
         model = helper.make_model(
@@ -247,15 +275,43 @@ class GraphBuilder:
         )
         # One by one, and last: each of the calls above copies all that it is given.
         for key, array in self.initializers.items():
-            if key in needed:
+            if key in read:
                 model.graph.initializer.add().CopyFrom(numpy_helper.from_array(array, key))
         return model
 
-    def _take_over(self, model: onnx.ModelProto, input_shapes: Mapping[str, Sequence[int]]) -> None:
-        self.opset = _opset(model)
+    def _take_over(
+        self,
+        model: onnx.ModelProto,
+        input_shapes: Mapping[str, Sequence[int]],
+        outputs: Sequence[str] | None,
+    ) -> None:
+        self.opset = opset(model)
+        nodes: Sequence[onnx.NodeProto] = model.graph.node
+        read = {tensor.name for tensor in model.graph.initializer}
+        if outputs is not None:
+            nodes, read = needed(nodes, outputs)
         for tensor in model.graph.initializer:
-            self._add_initializer(tensor.name, numpy_helper.to_array(tensor))
-        declared = {v.name: v for v in model.graph.input if v.name not in self.initializers}
+            if tensor.name in read:
+                self._add_initializer(tensor.name, numpy_helper.to_array(tensor))
+        self._declare_inputs(model, input_shapes)
+        for node in nodes:
+            if node.op_type == "Constant":
+                self._add_initializer(node.output[0], constant_value(node))
+            else:
+                copy = onnx.NodeProto()
+                copy.CopyFrom(node)
+                self._append(copy)
+        own = [output.name for output in model.graph.output]
+        self.outputs = own if outputs is None else list(outputs)
+        for name in self.outputs:
+            self._type(name)
+
+    def _declare_inputs(
+        self, model: onnx.ModelProto, input_shapes: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Declare the inputs of a model, but for those that only give a constant its type."""
+        constants = {tensor.name for tensor in model.graph.initializer}
+        declared = {v.name: v for v in model.graph.input if v.name not in constants}
         for name in input_shapes:
             if name not in declared:
                 raise GradientError(
@@ -263,30 +319,23 @@ class GraphBuilder:
                     f"its inputs are {', '.join(declared) or 'none'}."
                 )
         for name, info in declared.items():
-            declared_shape, dtype = _static(info.type)
+            declared_shape, dtype = static_type(info.type)
             shape = input_shapes.get(name, declared_shape)
             if shape is None:
                 raise GradientError(
                     f"Input {name!r} of the model has a symbolic shape; give it in input_shapes."
                 )
             self.input(name, shape, dtype)
-        for node in model.graph.node:
-            if node.op_type == "Constant":
-                self._add_initializer(node.output[0], _constant_value(node))
-            else:
-                copy = onnx.NodeProto()
-                copy.CopyFrom(node)
-                self._append(copy)
-        self.outputs = [output.name for output in model.graph.output]
 
     def _append(self, node: onnx.NodeProto) -> None:
-        _drop_windows_in_padding(node, self._types)
+        if node.op_type in ("AveragePool", "MaxPool") and node.input[0] in self._types:
+            _trim_padding(node, self.shape(node.input[0])[2:])
         for name, (shape, dtype) in self._infer(node).items():
             self._declare(name, shape, dtype)
             self._producers[name] = node
         self.nodes.append(node)
 
-    def _infer(self, node: onnx.NodeProto) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    def _infer(self, node: onnx.NodeProto) -> dict[str, Type]:
         inputs = [name for name in node.input if name]
         types = {name: _type_proto(*self._type(name, node)) for name in inputs}
         data = {
@@ -310,27 +359,33 @@ class GraphBuilder:
             raise GradientError(f"The {describe(node)} on {shapes}: {reason}") from error
         result = {}
         for name in filter(None, node.output):
-            shape, dtype = _static(inferred.get(name, onnx.TypeProto()))
+            shape, dtype = static_type(inferred.get(name, onnx.TypeProto()))
             if shape is None:
                 raise GradientError(
                     f"The shape of {name!r}, an output of the {describe(node)}, does not follow "
                     "from the shapes of its inputs; only graphs of static shapes are supported."
                 )
             result[name] = shape, dtype
+        # Onnx infers the shape that is asked for, also where it cannot be.
+        if node.op_type == "Reshape":
+            before, after = self.shape(node.input[0]), result[node.output[0]][0]
+            if prod(before) != prod(after):
+                raise GradientError(
+                    f"The {describe(node)} cannot give {node.input[0]!r} {before} the shape "
+                    f"{after}: it has another number of elements."
+                )
         return result
 
     def _add_initializer(self, name: str, array: np.ndarray) -> None:
         self._declare(name, array.shape, array.dtype)
         self.initializers[name] = array
 
-    def _declare(self, name: str, shape: Sequence[int], dtype: type | np.dtype) -> None:
+    def _declare(self, name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
         if name in self._types:
             raise GradientError(f"The graph has a tensor {name!r} already; names are unique.")
         self._types[name] = tuple(int(n) for n in shape), np.dtype(dtype)
 
-    def _type(
-        self, name: str, node: onnx.NodeProto | None = None
-    ) -> tuple[tuple[int, ...], np.dtype]:
+    def _type(self, name: str, node: onnx.NodeProto | None = None) -> Type:
         if name not in self._types:
             where = f", which the {describe(node)} reads" if node is not None else ""
             raise GradientError(f"The graph has no tensor {name!r}{where}.")
@@ -350,74 +405,22 @@ class GraphBuilder:
         )
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
-    version = opsets.pop("ai.onnx", 0)
-    if opsets:
-        raise GradientError(
-            f"The model uses operators of {', '.join(opsets)}; only standard ONNX ones are known."
-        )
-    if not OLDEST_OPSET <= version <= NEWEST_OPSET:
-        raise GradientError(
-            f"The model is of opset {version}; convert it to {OLDEST_OPSET} to {NEWEST_OPSET} "
-            "with onnx.version_converter."
-        )
-    return version
-
-
 def _type_proto(shape: Sequence[int], dtype: np.dtype) -> onnx.TypeProto:
     return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(dtype), shape)
 
 
-def _static(proto: onnx.TypeProto) -> tuple[tuple[int, ...] | None, np.dtype]:
-    tensor = proto.tensor_type
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    known = tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim)
-    return tuple(d.dim_value for d in tensor.shape.dim) if known else None, dtype
-
-
-def _constant_value(node: onnx.NodeProto) -> np.ndarray:
-    (kind, value), *_ = attributes(node).items()
-    if kind == "value":
-        return numpy_helper.to_array(value)
-    if kind in ("value_float", "value_floats"):
-        return np.asarray(value, np.float32)
-    if kind in ("value_int", "value_ints"):
-        return np.asarray(value, np.int64)
-    raise GradientError(
-        f"The {describe(node)} holds a {kind}; only tensors and numbers are supported."
-    )
-
-
-def _drop_windows_in_padding(node: onnx.NodeProto, types: Mapping[str, tuple]) -> None:
-    """Take from a pool's end padding what its windows do not cover, where that is all padding.
-
-    With ceil_mode the runtime (like Caffe) drops a last window that would start in the end
-    padding; onnx's shape inference counts it. With less padding both see the same windows.
-    """
-    if node.op_type not in ("AveragePool", "MaxPool") or node.input[0] not in types:
+def _trim_padding(node: onnx.NodeProto, size: Sequence[int]) -> None:
+    """Take from a pool's end padding what only windows see that are dropped; see `Axis.trimmed`."""
+    window = Window.of(node)
+    if window is None or not window.ceil or len(window.axes) != len(size):
         return
-    values = attributes(node)
-    if not values.get("ceil_mode") or values.get("auto_pad", "NOTSET") != "NOTSET":
-        return
-    size = types[node.input[0]][0][2:]
-    rank = len(size)
-    kernel = values["kernel_shape"]
-    strides = values.get("strides", [1] * rank)
-    dilations = values.get("dilations", [1] * rank)
-    pads = list(values.get("pads", [0] * 2 * rank))
-    for axis in range(rank):
-        start, end = pads[axis], pads[axis + rank]
-        span = size[axis] + start + end - dilations[axis] * (kernel[axis] - 1) - 1
-        rest = span % strides[axis]
-        next_window = span - rest + strides[axis]
-        if rest and next_window >= size[axis] + start:
-            if rest > end:
-                raise GradientError(
-                    f"The last window of the {describe(node)} lies past the end of its input, "
-                    f"{size[axis]} long; set ceil_mode to 0."
-                )
-            pads[axis + rank] -= rest
+    axes = tuple(axis.trimmed(length) for axis, length in zip(window.axes, size, strict=True))
+    for axis, length in zip(axes, size, strict=True):
+        if axis.after < 0:
+            raise GradientError(
+                f"The last window of the {describe(node)} lies past the end of its input, "
+                f"{length} long; set ceil_mode to 0."
+            )
     for attribute in node.attribute:
         if attribute.name == "pads":
-            attribute.ints[:] = pads
+            attribute.ints[:] = replace(window, axes=axes).pads

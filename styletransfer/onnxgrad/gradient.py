@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
-from styletransfer.onnxgrad.builder import GradientError, GraphBuilder, describe
-from styletransfer.onnxgrad.rule import NO_GRADIENT, RULES, Cotangents, Site
+from styletransfer.errors import GradientError
+from styletransfer.onnxgrad.builder import GraphBuilder
+from styletransfer.onnxgrad.reading import describe
+from styletransfer.onnxgrad.rule import NO_GRADIENT, RULES, Cotangents, Site, handled_outputs
 
 
 def backward(
@@ -47,7 +49,7 @@ def backward(
         _check(builder, cotangent, name, f"The cotangent given for {name!r}")
         contributions[name] = [cotangent]
     for node in reversed(path):
-        received = [_total(builder, contributions, name) for name in node.output]
+        received = [_total(builder, contributions, name) for name in _outputs(node)]
         if not any(received):
             continue
         with builder.scope(f"gradient/{node.output[0]}"):
@@ -144,6 +146,14 @@ def _between(
     return path, frozenset(reached)
 
 
+def _outputs(node: onnx.NodeProto) -> list[str]:
+    """Return the outputs of a node up to the last that is there."""
+    names = list(node.output)
+    while not names[-1]:
+        names.pop()
+    return names
+
+
 def _total(builder: GraphBuilder, contributions: dict[str, list[str]], name: str) -> str | None:
     """Add up what has come in for a tensor, once for all."""
     parts = contributions.get(name)
@@ -170,7 +180,10 @@ def _apply(
             f"the operators that have one: {', '.join(sorted(RULES))}."
         )
     site = Site(builder, node, tuple(name in reached for name in node.input))
-    given = list(RULES[node.op_type](site, *received))
+    function = RULES[node.op_type]
+    if len(received) > handled_outputs(function):
+        raise site.refuse(f"it has {len(received)} outputs, of which the rule knows the first")
+    given = list(function(site, *received))
     if len(given) != len(node.input):
         raise GradientError(
             f"The rule of {node.op_type} gave {len(given)} cotangents for the "

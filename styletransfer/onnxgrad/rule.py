@@ -1,13 +1,17 @@
 """What a rule is: a function from the cotangents of a node's outputs to those of its inputs."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 import onnx
 
-from styletransfer.onnxgrad.builder import GradientError, GraphBuilder, attributes, describe
+from styletransfer.errors import GradientError
+from styletransfer.onnxgrad.builder import GraphBuilder
+from styletransfer.onnxgrad.reading import attributes, describe
 
 Cotangents = Sequence[str | None]
 
@@ -24,6 +28,11 @@ class Site:
         The node.
     needed : tuple of bool
         For each input of the node, whether its cotangent is wanted.
+
+    Notes
+    -----
+    What appends nodes does it as the method of `GraphBuilder` of the same name, but with operators
+    in EMITTED only.
     """
 
     builder: GraphBuilder
@@ -38,79 +47,45 @@ class Site:
     @property
     def output(self) -> str:
         """Name of the node's first output."""
-        return self.node.output[0]
+        return str(self.node.output[0])
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """Return the node's attribute, `default` where it is not set.
-
-        Parameters
-        ----------
-        name : str
-            The attribute's.
-        default : object
-            What stands for one that is not set.
-        """
+        """Return the node's attribute of a name, `default` where it is not set."""
         return attributes(self.node).get(name, default)
 
-    def op(self, op_type: str, *inputs: str, **attributes) -> str:
-        """Append a node to the gradient, of an operator in EMITTED; see `GraphBuilder.op`.
-
-        Parameters
-        ----------
-        op_type : str
-            An operator in EMITTED.
-        *inputs, **attributes
-            As for `GraphBuilder.op`.
-        """
+    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node to the gradient."""
         _check_emitted(op_type)
         return self.builder.op(op_type, *inputs, **attributes)
 
-    def ops(self, op_type: str, *inputs: str, outputs: int, **attributes) -> tuple[str, ...]:
-        """Append a node of several outputs, of an operator in EMITTED; see `GraphBuilder.ops`.
-
-        Parameters
-        ----------
-        op_type : str
-            An operator in EMITTED.
-        *inputs, outputs, **attributes
-            As for `GraphBuilder.ops`.
-        """
+    def ops(self, op_type: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
+        """Append a node of several outputs to the gradient."""
         _check_emitted(op_type)
         return self.builder.ops(op_type, *inputs, outputs=outputs, **attributes)
 
     def constant(self, array: np.ndarray, hint: str = "constant") -> str:
-        """Add a constant to the gradient; see `GraphBuilder.constant`.
-
-        Parameters
-        ----------
-        array, hint
-            As for `GraphBuilder.constant`.
-        """
+        """Add a constant to the gradient."""
         return self.builder.constant(array, hint)
 
     def integers(self, values: Sequence[int], hint: str = "integers") -> str:
-        """Add an int64 vector: a shape, axes, pads.
-
-        Parameters
-        ----------
-        values : sequence of int
-            Its elements.
-        hint : str
-            What it is, for the reader of the graph.
-        """
-        return self.constant(np.asarray(values, np.int64), hint)
+        """Add a vector of int64: a shape, axes, pads."""
+        return self.builder.integers(values, hint)
 
     def number(self, value: float, hint: str = "number") -> str:
-        """Add a scalar of the node's own dtype.
+        """Add a scalar of the node's own dtype."""
+        return self.builder.scalar(value, self.output, hint)
 
-        Parameters
-        ----------
-        value : float
-            The number.
-        hint : str
-            What it is, for the reader of the graph.
-        """
-        return self.constant(np.asarray(value, self.builder.dtype(self.output)), hint)
+    def reshape(self, name: str, shape: Sequence[int]) -> str:
+        """Give a tensor another shape."""
+        _check_emitted("Reshape")
+        return self.builder.reshape(name, shape)
+
+    def slice(
+        self, name: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]
+    ) -> str:
+        """Cut a box from a tensor."""
+        _check_emitted("Slice")
+        return self.builder.slice(name, axes, starts, stops)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
@@ -152,9 +127,10 @@ def _check_emitted(op_type: str) -> None:
 def rule(*op_types: str) -> Callable[[Rule], Rule]:
     """Register a function as the rule of the operators named.
 
-    The function takes the `Site` and one cotangent for each output of the node (names of tensors
-    shaped like the outputs; None for an output without one, of which only nodes of several
-    outputs see any). It returns one cotangent for each input, None where there is none.
+    The function takes the `Site` and the cotangent of the node's output, a tensor shaped like it.
+    One that handles nodes of several outputs takes a cotangent for each, ``*others``, None for an
+    output that has none; nodes with more outputs than a rule takes are refused. It returns one
+    cotangent for each input, None where there is none.
     """
 
     def register(function: Rule) -> Rule:
@@ -167,21 +143,14 @@ def rule(*op_types: str) -> Callable[[Rule], Rule]:
     return register
 
 
+def handled_outputs(function: Rule) -> float:
+    """Return how many outputs a node may have that a rule is applied to; infinity for any."""
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    return inf if inspect.Parameter.VAR_POSITIONAL in kinds else len(kinds) - 1
+
+
 def only_data(site: Site, cotangent: str) -> Cotangents:
-    """Give the first input a cotangent; the others are parameters of the operator.
-
-    Parameters
-    ----------
-    site : Site
-        The node.
-    cotangent : str
-        That of its first input.
-
-    Raises
-    ------
-    GradientError
-        If that of another input is needed.
-    """
+    """Give the first input a cotangent; the others are parameters, and refused if theirs matter."""
     if any(site.needed[1:]):
         raise site.refuse("only the gradient for its first input is supported")
     return [cotangent] + [None] * (len(site.inputs) - 1)
@@ -190,12 +159,8 @@ def only_data(site: Site, cotangent: str) -> Cotangents:
 def broadcast(site: Site, *makers: Callable[[], str] | None) -> Cotangents:
     """Make the cotangents that are needed, each summed to the shape of its input.
 
-    Parameters
-    ----------
-    site : Site
-        The node.
-    *makers : callable or None
-        For each input what makes its cotangent, of the broadcast shape; None where it has none.
+    For each input there is what makes its cotangent, of the broadcast shape; None where it has
+    none.
     """
     return [
         unbroadcast(site, make(), name) if needed and make else None
@@ -204,17 +169,7 @@ def broadcast(site: Site, *makers: Callable[[], str] | None) -> Cotangents:
 
 
 def unbroadcast(site: Site, cotangent: str, name: str) -> str:
-    """Sum a cotangent over the axes along which the tensor `name` was broadcast.
-
-    Parameters
-    ----------
-    site : Site
-        The node.
-    cotangent : str
-        Of the broadcast shape.
-    name : str
-        The tensor, whose shape the result has.
-    """
+    """Sum a cotangent over the axes along which the tensor `name` was broadcast, to its shape."""
     shape, wanted = site.shape(cotangent), site.shape(name)
     if shape == wanted:
         return cotangent
@@ -222,43 +177,19 @@ def unbroadcast(site: Site, cotangent: str, name: str) -> str:
     axes = [axis for axis, (n, m) in enumerate(zip(shape, aligned, strict=True)) if n != m]
     if axes:
         cotangent = site.op("ReduceSum", cotangent, site.integers(axes, "axes"), keepdims=1)
-    return reshape(site, cotangent, wanted)
-
-
-def reshape(site: Site, name: str, shape: Sequence[int]) -> str:
-    """Give a tensor another shape; nothing is emitted where it has that shape.
-
-    Parameters
-    ----------
-    site : Site
-        The node.
-    name : str
-        The tensor.
-    shape : sequence of int
-        Of as many elements.
-    """
-    if site.shape(name) == tuple(shape):
-        return name
-    return site.op("Reshape", name, site.integers(shape, "shape"))
+    return site.reshape(cotangent, wanted)
 
 
 def transpose(site: Site, name: str, order: Sequence[int]) -> str:
     """Transpose a tensor; one that is itself a transpose is undone instead of done again.
 
-    Parameters
-    ----------
-    site : Site
-        The node.
-    name : str
-        The tensor.
-    order : sequence of int
-        The axis of the tensor that each axis of the result is.
+    Each of `order` is the axis of the tensor that this axis of the result is.
     """
     producer = site.builder.producer(name)
     if producer is not None and producer.op_type == "Transpose":
         first = attributes(producer).get("perm", range(len(order))[::-1])
         if [first[i] for i in order] == list(range(len(order))):
-            return producer.input[0]
+            return str(producer.input[0])
     return site.op("Transpose", name, perm=list(order))
 
 
@@ -267,26 +198,15 @@ def fit(
 ) -> str:
     """Cut from a tensor, padded with zeros all around, the box of `shape` beginning at `starts`.
 
-    Parameters
-    ----------
-    site : Site
-        The node.
-    name : str
-        The tensor.
-    axes, starts : sequence of int
-        Where the box begins on each of these axes, negative before the tensor; elsewhere at 0.
-    shape : sequence of int
-        Shape of the whole result.
+    On axes that are not among `axes` it begins at 0; a start below 0 is before the tensor.
     """
     begin = dict(zip(axes, starts, strict=True))
     now = site.shape(name)
-    first = [max(begin.get(axis, 0), 0) for axis in range(len(now))]
+    everywhere = range(len(now))
+    first = [max(begin.get(axis, 0), 0) for axis in everywhere]
     last = [min(begin.get(axis, 0) + n, now[axis]) for axis, n in enumerate(shape)]
-    cut = [axis for axis, n in enumerate(now) if (first[axis], last[axis]) != (0, n)]
-    if cut:
-        bounds = ([first[a] for a in cut], [last[a] for a in cut], cut)
-        name = site.op("Slice", name, *(site.integers(b, "bounds") for b in bounds))
-    before = [max(-begin.get(axis, 0), 0) for axis in range(len(now))]
+    name = site.slice(name, everywhere, first, last)
+    before = [max(-begin.get(axis, 0), 0) for axis in everywhere]
     after = [n - b - m for n, b, m in zip(shape, before, site.shape(name), strict=True)]
     if any(before) or any(after):
         name = site.op("Pad", name, site.integers([*before, *after], "pads"))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from styletransfer.errors import UsageError
-from styletransfer.objective.losses import Content, Gram, Term, TotalVariation, Wasserstein
+from styletransfer.objective.losses import Content, Gram, TotalVariation, Wasserstein
+from styletransfer.objective.term import Term
 from styletransfer.settings import Settings
 from styletransfer.weights.loading import LoadedNetwork
 
@@ -78,8 +79,8 @@ def choose(
 def _style_term(settings: Settings, layer: str, name: str, masked: bool) -> Gram | Wasserstein:
     mask = name if masked else None
     if settings.style_loss == "wasserstein":
-        return Wasserstein(layer, name, mask)
-    return Gram(layer, name, settings.gram or "caffe", settings.reduction, mask)
+        return Wasserstein(layer, name, mask=mask)
+    return Gram(layer, name, settings.gram or "caffe", settings.reduction, mask=mask)
 
 
 def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: float) -> list[float]:

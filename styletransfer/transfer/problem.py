@@ -9,8 +9,9 @@ import numpy as np
 
 from styletransfer import images
 from styletransfer.errors import UsageError
-from styletransfer.objective.losses import Matching
-from styletransfer.objective.whole import Objective, statistics
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.term import Matching
+from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import goals
@@ -33,7 +34,7 @@ class Problem:
 
     Attributes
     ----------
-    objective : Objective
+    objective : WholeObjective
         Bound to its targets.
     content : ndarray, shape (1, 3, H, W)
         Preprocessed.
@@ -41,7 +42,7 @@ class Problem:
         Preprocessed, each of its own size.
     """
 
-    objective: Objective
+    objective: WholeObjective
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
 
@@ -55,7 +56,7 @@ class ProblemMaker:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._kept: tuple[object, Objective] | None = None
+        self._kept: tuple[object, WholeObjective] | None = None
         self._styles: dict[object, dict[str, np.ndarray]] = {}
 
     def make(
@@ -82,7 +83,7 @@ class ProblemMaker:
         for style, terms in zip(styles, wanted.styles, strict=True):
             targets |= self._of_style(settings, network, style, terms)
         if self._kept is None:
-            objective = Objective(
+            objective = WholeObjective(
                 network.model, content.shape, wanted.terms, self._device, settings.conv
             )
             self._kept = key, objective

@@ -10,7 +10,7 @@ import numpy as np
 
 from styletransfer import images
 from styletransfer.errors import UsageError
-from styletransfer.objective.whole import Evaluation, Objective
+from styletransfer.objective.protocol import Evaluation, Objective
 from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
 from styletransfer.settings import Settings

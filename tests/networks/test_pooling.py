@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from styletransfer.errors import UsageError
+from styletransfer.errors import NetworkError, UsageError
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.onnxgrad import GraphBuilder
 from tests.onnxgrad.graphs import check_vjp, evaluate
@@ -96,6 +96,27 @@ def test_gradient(pooling):
         ]
         graph.op(node.op_type, *inputs, output=node.output[0], **attributes)
     check_vjp(graph.model(["pool"]), {"data": image}, step=1e-7, tolerance=1e-6)
+
+
+def with_attribute(**attribute: object) -> onnx.ModelProto:
+    model = network()
+    model.graph.node[1].attribute.extend(
+        onnx.helper.make_attribute(name, value) for name, value in attribute.items()
+    )
+    return model
+
+
+def test_gaps_in_a_window_stay():
+    pool = evaluate(with_pooling(with_attribute(dilations=[2, 2]), "max"), {"data": IMAGE})["pool"]
+    taps = [
+        np.maximum(IMAGE, 0)[:, :, i : i + 5 : 2, j : j + 7 : 2] for i in (0, 2) for j in (0, 2)
+    ]
+    np.testing.assert_array_equal(pool, np.max(taps, 0))
+
+
+def test_padding_that_is_left_open():
+    with pytest.raises(NetworkError, match="leaves its padding open"):
+        with_pooling(with_attribute(auto_pad="SAME_UPPER"), "max")
 
 
 def test_unknown_pooling():

@@ -14,13 +14,14 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.objective.losses import (
     Content,
     Gram,
-    Matching,
-    Term,
     TotalVariation,
     Wasserstein,
 )
-from styletransfer.objective.whole import Objective, build, statistics
-from styletransfer.runtime.devices import Device
+from styletransfer.objective.statistics import statistics
+from styletransfer.objective.term import Matching, Term
+from styletransfer.objective.whole import WholeObjective, build
+from styletransfer.onnxgrad.rewrites import winograd
+from styletransfer.runtime.devices import CUDA, Device
 from tests.onnxgrad.graphs import evaluate
 
 SHAPE = (1, 3, 19, 26)
@@ -111,7 +112,7 @@ def test_gradient_of_the_whole(case, pooling):
     """Beside differences, in float64."""
     terms = CASES[case]
     network = with_pooling(NETWORK, pooling)
-    model = in_double(build(network, SHAPE, terms))
+    model = in_double(build(network, SHAPE, terms, CPU))
     feeds = {f"target/{k}": v.astype(float) for k, v in targets_of(terms, network).items()}
     feeds["weights"] = np.random.default_rng(5).uniform(0.5, 2, len(terms))
     for value in model.graph.input:
@@ -133,7 +134,7 @@ def test_gradient_of_the_whole(case, pooling):
 
 
 def evaluated(terms, weights=None, regions=None, image=IMAGE):
-    objective = Objective(NETWORK, SHAPE, terms, CPU)
+    objective = WholeObjective(NETWORK, SHAPE, terms, CPU)
     objective.bind(targets_of(terms), weights or [1.0] * len(terms), regions)
     return objective.evaluate(image)
 
@@ -151,7 +152,7 @@ def test_terms_add_up():
 
 
 def operators(terms: list[Term]) -> Counter:
-    return Counter(node.op_type for node in build(NETWORK, SHAPE, terms, "direct").graph.node)
+    return Counter(node.op_type for node in build(NETWORK, SHAPE, terms, CPU, "direct").graph.node)
 
 
 def test_one_gram_matrix_serves_several_styles():
@@ -174,7 +175,7 @@ def test_several_styles_pull_towards_their_weighted_mean():
     styles = [Gram("conv3", name) for name in ("one", "three")]
     targets = targets_of(styles)
     both = evaluated(styles, [0.25, 0.75])
-    objective = Objective(NETWORK, SHAPE, [Gram("conv3")], CPU)
+    objective = WholeObjective(NETWORK, SHAPE, [Gram("conv3")], CPU)
     mean = 0.25 * targets["one/conv3"] + 0.75 * targets["three/conv3"]
     objective.bind({"style/conv3": mean}, [1.0])
     single = objective.evaluate(IMAGE).gradient
@@ -230,14 +231,14 @@ def test_a_mask_all_white_changes_nothing(kind):
 def test_one_region_for_several_terms_is_one_input_a_layer():
     terms = [Gram("conv1", "one", mask="left"), Gram("conv1", "two", mask="left")]
     terms += [Content("conv1", mask="left"), Gram("conv3", "one", mask="left")]
-    names = [value.name for value in build(NETWORK, SHAPE, terms).graph.input]
+    names = [value.name for value in build(NETWORK, SHAPE, terms, CPU).graph.input]
     found = [name for name in names if name.startswith("mask/")]
     assert found == ["mask/left/conv1", "mask/left/conv3"]
 
 
 def test_masks_can_be_bound_anew():
     term = Gram("conv2", mask="part")
-    objective = Objective(NETWORK, SHAPE, [term], CPU)
+    objective = WholeObjective(NETWORK, SHAPE, [term], CPU)
     targets = targets_of([term])
     losses = []
     for mask in (LEFT, 1 - LEFT, LEFT):
@@ -253,7 +254,29 @@ def test_mask_that_is_missing():
 
 def test_unknown_layer():
     with pytest.raises(NetworkError, match=r"no layer 'relu9'; it has: conv1, pool1"):
-        Objective(NETWORK, SHAPE, [Gram("relu9")], CPU)
+        WholeObjective(NETWORK, SHAPE, [Gram("relu9")], CPU)
+
+
+@pytest.mark.parametrize("convolution", ["typo", "", None])
+def test_unknown_way_to_convolve(convolution):
+    with pytest.raises(UsageError, match="choose one of auto, direct, winograd"):
+        build(NETWORK, SHAPE, [Content("conv1")], CPU, convolution)
+
+
+def products(convolution: str, device: Device) -> int:
+    """Return how many nodes only Winograd's algorithm has."""
+    model = build(NETWORK, SHAPE, [Content("conv3")], device, convolution)
+    return sum(node.op_type == "DepthToSpace" for node in model.graph.node)
+
+
+def test_ways_to_convolve(monkeypatch):
+    """Of the network's convolutions none has an even number of channels but the gradient's last."""
+    monkeypatch.setattr(winograd, "pays", lambda convolution: True)
+    assert products("direct", CPU) == 0
+    assert products("winograd", CPU) == products("auto", CPU) > 0
+    gpu = Device(CUDA)
+    assert products("auto", gpu) == 0
+    assert products("winograd", gpu) == products("winograd", CPU)
 
 
 def test_layers_that_no_term_needs_are_left_out():

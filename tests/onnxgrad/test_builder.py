@@ -110,6 +110,39 @@ def test_taking_over_does_not_change_the_model():
     assert model.SerializeToString(deterministic=True) == before
 
 
+def test_taking_over_what_some_tensors_need():
+    """The rest may not fit the shape: here the image is smaller than the kernel."""
+    builder = GraphBuilder(symbolic_model(), {"data": (1, 3, 2, 2)}, ["data"])
+    assert (builder.nodes, builder.initializers) == ([], {})
+    assert (builder.inputs, builder.outputs) == (["data"], ["data"])
+    builder = GraphBuilder(symbolic_model(), {"data": (1, 3, 7, 9)}, ["features"])
+    assert [node.name for node in builder.nodes] == ["first"]
+    assert list(builder.initializers) == ["W"]
+    with pytest.raises(GradientError, match="no tensor 'pool9'"):
+        GraphBuilder(symbolic_model(), {"data": (1, 3, 7, 9)}, ["pool9"])
+
+
+def test_helpers_emit_what_is_needed_and_no_more():
+    builder = GraphBuilder()
+    x = builder.input("x", (4, 6), np.float64)
+    assert builder.reshape(x, (4, 6)) == x
+    assert builder.shape(builder.reshape(x, [2, 12])) == (2, 12)
+    assert builder.slice(x, (0, 1), (0, 0), (4, 6)) == x
+    part = builder.slice(x, (1, 0), (2, 0), (5, 4))
+    assert builder.shape(part) == (4, 3)
+    assert [node.op_type for node in builder.nodes] == ["Reshape", "Slice"]
+    bounds = [builder.value(name).tolist() for name in builder.nodes[1].input[1:]]
+    assert bounds == [[2], [5], [1]]
+    corner = builder.slice(x, (0, 1), (1, 2), (3, 3))
+    values = np.arange(24.0).reshape(4, 6)
+    result = evaluate(builder.model([part, corner]), {"x": values})
+    np.testing.assert_array_equal(result[part], values[:, 2:5])
+    np.testing.assert_array_equal(result[corner], values[1:3, 2:3])
+    assert builder.dtype(builder.integers([1, 2])) == np.int64
+    number = builder.scalar(2, x)
+    assert (builder.dtype(number), builder.shape(number)) == (np.float64, ())
+
+
 def test_pool_whose_last_window_would_begin_in_the_padding():
     """Onnx's shape inference has one window too many there; Caffe and the runtime have not."""
     x = np.random.default_rng(0).standard_normal((1, 1, 11, 10)).astype(np.float32)
@@ -155,6 +188,14 @@ def test_inputs_that_do_not_fit_an_operator():
         builder.op("MatMul", a, b, output="m")
     with pytest.raises(GradientError, match=r"Nonsense node 'n' on 'a' \(2, 3\): No schema"):
         builder.op("Nonsense", a, output="n")
+
+
+@pytest.mark.parametrize("shape", [(5,), (7, 1), (0, 4)])
+def test_reshape_to_another_number_of_elements(shape):
+    builder = GraphBuilder()
+    builder.input("x", (2, 3))
+    with pytest.raises(GradientError, match=r"Reshape node 'r' cannot give 'x' \(2, 3\) the shape"):
+        builder.op("Reshape", "x", builder.integers(shape), output="r")
 
 
 def test_shape_that_depends_on_values():

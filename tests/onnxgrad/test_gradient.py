@@ -8,6 +8,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from styletransfer import networks
+from styletransfer.errors import StyleTransferError, explain
 from styletransfer.onnxgrad import GradientError, GraphBuilder, backward, value_and_gradient, vjp
 from styletransfer.onnxgrad.rule import EMITTED, NO_GRADIENT, RULES, Site, rule
 from tests.onnxgrad.graphs import check_vjp, evaluate, run
@@ -297,9 +298,51 @@ def test_case_that_a_rule_does_not_cover(reason, op_type, shapes, attributes):
     assert reason in message
 
 
+def refusal_of_several_outputs(
+    op_type: str, inputs: list[tuple[int, ...]], outputs: int, **attributes: object
+) -> str:
+    builder = GraphBuilder()
+    names = [builder.input(f"x{i}", shape, np.float64) for i, shape in enumerate(inputs)]
+    y, *_ = builder.ops(op_type, *names, outputs=outputs, **attributes)
+    with pytest.raises(GradientError) as caught:
+        backward(builder, {y: builder.constant(np.ones(builder.shape(y)))}, ["x0"])
+    return str(caught.value)
+
+
+def test_outputs_that_a_rule_does_not_cover(monkeypatch):
+    message = refusal_of_several_outputs("MaxPool", [IMAGE], 2, kernel_shape=[2, 2])
+    assert "it gives indices too" in message
+    statistics = [IMAGE, (4,), (4,), (4,), (4,)]
+    message = refusal_of_several_outputs("BatchNormalization", statistics, 3, training_mode=1)
+    assert "it is in training mode" in message
+    monkeypatch.setitem(RULES, "LSTM", lambda site, dy: [dy, None, None])
+    sizes = [(2, 1, 3), (1, 16, 3), (1, 16, 4)]
+    message = refusal_of_several_outputs("LSTM", sizes, 3, hidden_size=4)
+    assert message.startswith(
+        "The gradient of the LSTM node 'LSTM/0' is not known: it has 3 output"
+    )
+
+
+def test_outputs_that_are_absent_are_none():
+    builder = GraphBuilder()
+    x = builder.input("x", IMAGE)
+    builder.op("MaxPool", x, output="y", kernel_shape=[2, 2], strides=[2, 2])
+    builder.nodes[0].output.append("")
+    check_vjp(builder.model(["y"]), {"x": np.float32(normal_image())}, run, 0.01, 1e-3)
+
+
+def normal_image() -> np.ndarray:
+    return np.random.default_rng(3).permutation(np.prod(IMAGE)).reshape(IMAGE)
+
+
 def test_constants_that_a_rule_does_not_cover():
     assert "steps of [2]" in refusal("Slice", (6,), constants=[[0], [6], [0], [2]])
     assert "mode is reflect" in refusal("Pad", (6,), constants=[[1, 1]], mode="reflect")
+
+
+def test_errors_are_among_those_that_a_user_sees_as_sentences():
+    assert issubclass(GradientError, StyleTransferError)
+    assert explain(GradientError("No gradient is known.")) == "No gradient is known."
 
 
 def test_names_that_are_not_in_the_graph():

@@ -349,12 +349,12 @@ def test_one_objective_serves_pictures_of_one_size(transfer, monkeypatch):
 
     made = []
 
-    class Counted(problem.Objective):
+    class Counted(problem.WholeObjective):
         def __init__(self, *arguments):
             made.append(arguments[1])
             super().__init__(*arguments)
 
-    monkeypatch.setattr(problem, "Objective", Counted)
+    monkeypatch.setattr(problem, "WholeObjective", Counted)
     for content, length in ((CONTENT, 70), (CONTENT[::-1], 70), (CONTENT, 400)):
         transfer.transfer_style(WAVE, content, length, 1e4, 1, "content", gram="hw")
     assert [shape[2:] for shape in made] == [(224, 337), (266, 400)]

@@ -174,7 +174,9 @@ class LayerGraph:
         self._initializers.append(numpy_helper.from_array(array, name))
         return name
 
-    def step(self, layer: Layer, role: str, op: str, inputs: Sequence[str], **attributes) -> str:
+    def step(
+        self, layer: Layer, role: str, op: str, inputs: Sequence[str], **attributes: Any
+    ) -> str:
         """Append a node that makes an intermediate tensor ``<layer>/<role>``.
 
         Parameters
@@ -196,7 +198,12 @@ class LayerGraph:
         return name
 
     def top(
-        self, layer: Layer, op: str, inputs: Sequence[str], *shapes: Sequence[Dim], **attributes
+        self,
+        layer: Layer,
+        op: str,
+        inputs: Sequence[str],
+        *shapes: Sequence[Dim],
+        **attributes: Any,
     ) -> None:
         """Append the node, named as the layer, that writes its tops; one shape for each.
 
@@ -236,7 +243,7 @@ class LayerGraph:
     def model(self, name: str) -> onnx.ModelProto:
         """Return the finished model; its outputs are the blobs, in the order of the layers."""
 
-        def info(tensor):
+        def info(tensor: str) -> onnx.ValueInfoProto:
             shape = self.shapes[tensor]
             return helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape)
 

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from styletransfer.caffe.layers.graph import Dim, Layer, LayerGraph
 from styletransfer.errors import NetworkError
+from styletransfer.onnxgrad.window import Axis
 
 Pair = tuple[int, int]  # (height, width)
 
@@ -14,14 +16,33 @@ TRANSLATIONS: dict[str, Callable[..., None]] = {}  # layer type -> translation
 WEIGHTED = {"BatchNorm", "Convolution", "Deconvolution", "InnerProduct", "PReLU", "Scale"}
 
 
-def _translates(*types: str):
-    def register(function):
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _translates(*types: str) -> Callable[[F], F]:
+    def register(function: F) -> F:
         for name in types:
             assert name not in TRANSLATIONS, name
             TRANSLATIONS[name] = function
         return function
 
     return register
+
+
+def _known(layer: Layer, sizes: Sequence[Dim]) -> list[int]:
+    """Return sizes that must be numbers."""
+    known = [size for size in sizes if isinstance(size, int)]
+    if len(known) < len(sizes):
+        raise NetworkError(
+            f"layer {layer.name!r} ({layer.type}) reads a blob of the shape {tuple(sizes)}; it"
+            " must be known"
+        )
+    return known
+
+
+def _channels(layer: Layer, shape: Sequence[Dim]) -> tuple[int, ...]:
+    """Return the shape of what there is one of a channel."""
+    return tuple(_known(layer, shape[1:2]))
 
 
 def _long_enough(layer: Layer, result: int, size: int) -> int:
@@ -46,12 +67,14 @@ def _convolution(
     group: int = 1,
     bias: bool = True,
 ) -> None:
-    x, (batch, channels, *sizes) = graph.bottom(layer, rank=4)
+    x, (batch, depth, *sizes) = graph.bottom(layer, rank=4)
+    (channels,) = _known(layer, [depth])
     if channels % group or num_output % group:
         raise NetworkError(
             f"layer {layer.name!r}: {group} groups do not divide "
             f"{channels} input and {num_output} output channels"
         )
+    weight_shape: tuple[int, ...]
     if layer.type == "Convolution":
         op, weight_shape = "Conv", (num_output, channels // group, *kernel)
     else:
@@ -83,11 +106,9 @@ def _convolved_extent(
     """Return the length of the output along one axis, None if it is not known."""
     if not isinstance(size, int):
         return None
-    span = dilation * (kernel - 1) + 1
-    if layer.type == "Deconvolution":
-        extent = stride * (size - 1) + span - 2 * pad
-    else:
-        extent = (size + 2 * pad - span) // stride + 1
+    window = Axis(kernel, stride, dilation, pad, pad)
+    transposed = layer.type == "Deconvolution"
+    extent = window.length(size) if transposed else window.count(size)
     return _long_enough(layer, extent, size)
 
 
@@ -148,12 +169,12 @@ def _pooled_extent(
         )
     if not isinstance(size, int):
         return None, pad
-    steps = (size + 2 * pad - kernel) / stride
-    extent = (math.ceil(steps) if ceil else math.floor(steps)) + 1
+    extent = Axis(kernel, stride, before=pad, after=pad).count(size, ceil)
     if pad and (extent - 1) * stride >= size + pad:
         extent -= 1
     _long_enough(layer, extent, size)
-    return extent, max(0, min(pad, (extent - 1) * stride + kernel - size - pad))
+    seen = Axis(kernel, stride, before=pad).length(extent) - size
+    return extent, max(0, min(pad, seen))
 
 
 @_translates("LRN")
@@ -183,7 +204,7 @@ def _lrn(
     graph.top(layer, "Mul", [x, factor], shape)
 
 
-def _elementwise(graph: LayerGraph, layer: Layer, op: str, **attributes) -> None:
+def _elementwise(graph: LayerGraph, layer: Layer, op: str, **attributes: Any) -> None:
     x, shape = graph.bottom(layer)
     graph.top(layer, op, [x], shape, **attributes)
 
@@ -216,7 +237,7 @@ def _softmax(graph: LayerGraph, layer: Layer, *, axis: int = 1) -> None:
 @_translates("PReLU")
 def _prelu(graph: LayerGraph, layer: Layer, *, shared: bool = False) -> None:
     x, shape = graph.bottom(layer)
-    (slope,) = graph.blobs(layer, () if shared else (shape[1],))
+    (slope,) = graph.blobs(layer, () if shared else _channels(layer, shape))
     per_channel = slope.reshape(-1, *[1] * (len(shape) - 2))
     graph.top(layer, "PRelu", [x, graph.constant(layer, "slope", per_channel)], shape)
 
@@ -239,8 +260,8 @@ def _power(
 @_translates("BatchNorm")
 def _batch_norm(graph: LayerGraph, layer: Layer, *, eps: float = 1e-5) -> None:
     x, shape = graph.bottom(layer)
-    channels = shape[1]
-    mean, variance, weight = graph.blobs(layer, (channels,), (channels,), (1,))
+    channels = _channels(layer, shape)
+    mean, variance, weight = graph.blobs(layer, channels, channels, (1,))
     # Caffe stores sums of moving averages, and the sum of their weights beside them.
     factor = np.float32(1 / weight[0] if weight[0] else 0)
     statistics = {
@@ -256,7 +277,7 @@ def _batch_norm(graph: LayerGraph, layer: Layer, *, eps: float = 1e-5) -> None:
 @_translates("Scale")
 def _scale(graph: LayerGraph, layer: Layer, *, bias: bool = False) -> None:
     x, shape = graph.bottom(layer)
-    arrays = graph.blobs(layer, *[(shape[1],)] * (2 if bias else 1))
+    arrays = graph.blobs(layer, *[_channels(layer, shape)] * (2 if bias else 1))
     per_channel = [array.reshape(-1, *[1] * (len(shape) - 2)) for array in arrays]
     weight = graph.constant(layer, "weight", per_channel[0])
     if not bias:
@@ -276,7 +297,7 @@ def _inner_product(
     transposed: bool = False,
 ) -> None:
     x, (batch, *sizes) = graph.bottom(layer)
-    inputs = math.prod(sizes)
+    inputs = math.prod(_known(layer, sizes))
     weight_shape = (inputs, num_output) if transposed else (num_output, inputs)
     arrays = graph.blobs(layer, weight_shape, *([(num_output,)] if bias else []))
     constants = [
@@ -343,7 +364,8 @@ def _concat(graph: LayerGraph, layer: Layer, *, axis: int = 1) -> None:
     axis = _axis(layer, axis, graph.shapes[tensors[0]])
     shape = _common_shape(graph, layer, tensors, but=axis)
     lengths = [graph.shapes[tensor][axis] for tensor in tensors]
-    shape[axis] = sum(lengths) if all(isinstance(size, int) for size in lengths) else None
+    known = [size for size in lengths if isinstance(size, int)]
+    shape[axis] = sum(known) if len(known) == len(lengths) else None
     graph.top(layer, "Concat", tensors, shape, axis=axis)
 
 
@@ -364,7 +386,7 @@ def _slice(graph: LayerGraph, layer: Layer, *, axis: int = 1, points: tuple[int,
 @_translates("Flatten")
 def _flatten(graph: LayerGraph, layer: Layer) -> None:
     x, (batch, *sizes) = graph.bottom(layer)
-    graph.top(layer, "Flatten", [x], (batch, math.prod(sizes)))
+    graph.top(layer, "Flatten", [x], (batch, math.prod(_known(layer, sizes))))
 
 
 @_translates("Reshape")
@@ -372,13 +394,16 @@ def _reshape(graph: LayerGraph, layer: Layer, *, dims: tuple[int, ...]) -> None:
     x, shape = graph.bottom(layer)
     error = NetworkError(f"layer {layer.name!r} (Reshape) cannot give {shape} the shape {dims}")
     start = 1 if dims[:1] == (0,) else 0  # a batch that is copied may be symbolic
-    known = all(isinstance(size, int) for size in shape[start:])
+    sizes = [size for size in shape[start:] if isinstance(size, int)]
+    known = len(sizes) == len(shape[start:])
     if not known or min(dims, default=-2) < -1 or dims.count(-1) > 1 or 0 in dims[len(shape) :]:
         raise error
-    out = [shape[axis] if size == 0 else size for axis, size in enumerate(dims)]
-    count = math.prod(shape[start:])
+    copied = dict(enumerate(sizes, start))
+    out = [copied[axis] if size == 0 else size for axis, size in enumerate(dims) if axis >= start]
+    count = math.prod(sizes)
     if -1 in out:
-        out[out.index(-1)] = count // math.prod(size for size in out[start:] if size != -1)
-    if math.prod(out[start:]) != count:
+        out[out.index(-1)] = count // math.prod(size for size in out if size != -1)
+    if math.prod(out) != count:
         raise error
-    graph.top(layer, "Reshape", [x, graph.constant(layer, "shape", np.array(dims, np.int64))], out)
+    given = graph.constant(layer, "shape", np.array(dims, np.int64))
+    graph.top(layer, "Reshape", [x, given], [*shape[:start], *out])

@@ -14,7 +14,6 @@ from styletransfer.onnxgrad.rule import (
     broadcast,
     fit,
     only_data,
-    reshape,
     rule,
     transpose,
     unbroadcast,
@@ -30,7 +29,7 @@ def _integers(site: Site, position: int, default: Iterable[int] = ()) -> list[in
     value = site.value(site.inputs[position])
     if value is None:
         raise site.refuse(f"its input {site.inputs[position]!r} is not constant")
-    return value.ravel().tolist()
+    return [int(n) for n in value.ravel()]
 
 
 def _with_reduced_axes(site: Site, dy: str) -> str:
@@ -39,7 +38,7 @@ def _with_reduced_axes(site: Site, dy: str) -> str:
     axes = [axis % len(shape) for axis in _integers(site, 1)]
     if not axes and not site.attribute("noop_with_empty_axes", 0):
         axes = list(range(len(shape)))
-    return reshape(site, dy, [1 if axis in axes else n for axis, n in enumerate(shape)])
+    return site.reshape(dy, [1 if axis in axes else n for axis, n in enumerate(shape)])
 
 
 def _expand(site: Site, name: str, shape: tuple[int, ...]) -> str:
@@ -137,7 +136,7 @@ def gemm(site: Site, dy: str) -> Cotangents:
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def rearrange(site: Site, dy: str) -> Cotangents:
     """dx = dy in the shape of x."""
-    return only_data(site, reshape(site, dy, site.shape(site.inputs[0])))
+    return only_data(site, site.reshape(dy, site.shape(site.inputs[0])))
 
 
 @rule("Transpose")

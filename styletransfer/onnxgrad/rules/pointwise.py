@@ -155,7 +155,7 @@ def power(site: Site, dy: str) -> Cotangents:
         if exponent is not None:
             less = site.constant(exponent - exponent.dtype.type(1), "exponent")
         else:
-            less = site.op("Sub", b, site.constant(np.ones((), site.builder.dtype(b)), "one"))
+            less = site.op("Sub", b, site.builder.scalar(1, b, "one"))
         return site.op("Mul", dy, site.op("Mul", b, site.op("Pow", a, less)))
 
     def logarithm() -> str:

@@ -4,58 +4,24 @@ Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from styletransfer.onnxgrad.rule import Cotangents, Site, fit, only_data, reshape, rule
+from styletransfer.onnxgrad.rule import Cotangents, Site, fit, only_data, rule
+from styletransfer.onnxgrad.window import Axis, Window
 
 # To an image of this many channels a ConvTranspose is faster than a Conv of flipped weights: the
 # runtime's blocked layout has no use for so few outputs.
 FEW_CHANNELS = 4
 
 
-@dataclass(frozen=True)
-class Window:
-    """The geometry of a sliding window: int64 vectors, one entry an axis."""
-
-    kernel: np.ndarray
-    strides: np.ndarray
-    dilations: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-
-    @property
-    def extent(self) -> np.ndarray:
-        """How far a window reaches, gaps included."""
-        return self.dilations * (self.kernel - 1) + 1
-
-    @property
-    def attributes(self) -> dict[str, list[int]]:
-        """The window as ONNX has it; steps of 1 are its default."""
-        steps = {"strides": self.strides, "dilations": self.dilations}
-        return {
-            "kernel_shape": self.kernel.tolist(),
-            "pads": [*self.before.tolist(), *self.after.tolist()],
-            **{name: step.tolist() for name, step in steps.items() if np.any(step != 1)},
-        }
-
-
-def _window(site: Site, kernel: Sequence[int]) -> Window:
-    rank = len(kernel)
-    if site.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+def _window(site: Site, kernel: Sequence[int] | None = None) -> Window:
+    window = Window.of(site.node, kernel)
+    if window is None:
         raise site.refuse(f"auto_pad is {site.attribute('auto_pad')}; give the pads in numbers")
-    pads = site.attribute("pads", [0] * 2 * rank)
-    strides = site.attribute("strides", [1] * rank)
-    dilations = site.attribute("dilations", [1] * rank)
-    return Window(*map(np.array, (kernel, strides, dilations, pads[:rank], pads[rank:])))
-
-
-def _mirrored(window: Window) -> Window:
-    """The window of the gradient of one that moves by single steps."""
-    before, after = window.extent - 1 - window.before, window.extent - 1 - window.after
-    return replace(window, before=before, after=after)
+    return window
 
 
 # --- convolution ---------------------------------------------------------------------------------
@@ -97,14 +63,13 @@ def _conv_input(site: Site, dy: str, window: Window) -> str:
     size = site.shape(x)
     group = site.attribute("group", 1)
     weight = site.value(w)
-    back = _mirrored(window)
-    steps = np.any(window.strides != 1) or np.any(back.before < 0) or np.any(back.after < 0)
-    if weight is not None and size[1] > FEW_CHANNELS and not steps:
+    back = window.mirrored()
+    plain = window.single_steps and min(back.pads) >= 0
+    if weight is not None and size[1] > FEW_CHANNELS and plain:
         flipped = site.constant(_flipped(weight, group), "weight")
         return site.op("Conv", dy, flipped, group=group, **back.attributes)
-    outputs = np.array(site.shape(dy)[2:])
-    reached = (outputs - 1) * window.strides + window.extent - window.before - window.after
-    rest = (np.array(size[2:]) - reached).tolist()
+    sizes = zip(window.axes, size[2:], site.shape(dy)[2:], strict=True)
+    rest = [length - axis.length(count) for axis, length, count in sizes]
     return site.op("ConvTranspose", dy, w, output_padding=rest, group=group, **window.attributes)
 
 
@@ -128,11 +93,9 @@ def _conv_weight(site: Site, x: str, dy: str, window: Window) -> str:
     # Batch and channels change places, since the batch is what is summed over; and a step of the
     # window is now a gap in the kernel.
     order = [1, 0, *range(2, len(shape))]
-    back = replace(
-        window,
-        kernel=np.array(site.shape(dy)[2:]),
-        strides=window.dilations,
-        dilations=window.strides,
+    axes = zip(window.axes, site.shape(dy)[2:], strict=True)
+    back = Window(
+        tuple(Axis(n, a.dilation, a.stride, before=a.before, after=a.after) for a, n in axes)
     )
     swapped = (site.op("Transpose", name, perm=order) for name in (x, dy))
     dw = site.op("Transpose", site.op("Conv", *swapped, **back.attributes), perm=order)
@@ -145,32 +108,18 @@ def _conv_weight(site: Site, x: str, dy: str, window: Window) -> str:
 @rule("AveragePool")
 def average_pool(site: Site, dy: str) -> Cotangents:
     """dx = the sum of dy / count over the windows that an element lies in."""
-    shape = site.shape(site.inputs[0])
-    window = _window(site, site.attribute("kernel_shape"))
-    counts = _counts(window, shape, site.shape(dy), site.attribute("count_include_pad", 0))
-    if np.all(window.strides == 1) and np.all(window.dilations == 1):
+    shape, outputs = site.shape(site.inputs[0]), site.shape(dy)[2:]
+    window = _window(site)
+    counts = window.elements(shape[2:], outputs, bool(site.attribute("count_include_pad", 0)))
+    if window.single_steps and window.dense:
         # The gradient is an average pool again; it divides by the size of the whole window.
         dy = _scaled(site, dy, prod(window.kernel) / counts)
-        back = _mirrored(window).attributes
+        back = window.mirrored().attributes
         return [site.op("AveragePool", dy, count_include_pad=1, **back)]
     dy = _scaled(site, dy, 1 / counts)
-    if _tiles(window, site.shape(dy)):
+    if window.tiles(outputs):
         return [_repeated(site, dy, window, shape)]
     return [_overlapped(site, dy, window, shape)]
-
-
-def _counts(
-    window: Window, shape: Sequence[int], outputs: Sequence[int], padding_counts: int
-) -> np.ndarray:
-    """Return the number of elements that each window is averaged over, shaped (1, 1, …)."""
-    counts = np.ones((1, 1))
-    for axis, (size, length) in enumerate(zip(shape[2:], outputs[2:], strict=True)):
-        starts = np.arange(length) * window.strides[axis] - window.before[axis]
-        taps = starts[:, None] + np.arange(window.kernel[axis]) * window.dilations[axis]
-        margins = (window.before[axis], window.after[axis]) if padding_counts else (0, 0)
-        inside = (taps >= -margins[0]) & (taps < size + margins[1])
-        counts = counts[..., None] * inside.sum(axis=1)
-    return counts
 
 
 def _scaled(site: Site, name: str, factors: np.ndarray) -> str:
@@ -181,12 +130,6 @@ def _scaled(site: Site, name: str, factors: np.ndarray) -> str:
         factors = factors.flat[0]
     factors = np.asarray(factors, site.builder.dtype(name))
     return site.op("Mul", name, site.constant(factors, "shares"))
-
-
-def _tiles(window: Window, outputs: Sequence[int]) -> bool:
-    """Whether each window begins where the one before it ends."""
-    follow = (window.kernel == window.strides) | (np.array(outputs[2:]) == 1)
-    return bool(np.all(follow) and np.all(window.dilations == 1))
 
 
 def _repeated(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
@@ -201,7 +144,8 @@ def _repeated(site: Site, name: str, window: Window, shape: Sequence[int]) -> st
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    return fit(site, repeated, range(2, len(shape)), window.before.tolist(), shape)
+    before = [axis.before for axis in window.axes]
+    return fit(site, repeated, range(2, len(shape)), before, shape)
 
 
 def _overlapped(site: Site, name: str, window: Window, shape: Sequence[int]) -> str:
@@ -209,10 +153,11 @@ def _overlapped(site: Site, name: str, window: Window, shape: Sequence[int]) -> 
     channels = shape[1]
     ones = np.ones((channels, 1, *window.kernel), site.builder.dtype(name))
     # Of the windows whole, margins and overhang included, the input is then cut out.
-    whole = replace(window, before=0 * window.before, after=0 * window.after)
+    whole = Window(tuple(replace(axis, before=0, after=0) for axis in window.axes))
     kernel = site.constant(ones, "ones")
     spread = site.op("ConvTranspose", name, kernel, group=channels, **whole.attributes)
-    return fit(site, spread, range(2, len(shape)), window.before.tolist(), shape)
+    before = [axis.before for axis in window.axes]
+    return fit(site, spread, range(2, len(shape)), before, shape)
 
 
 @rule("GlobalAveragePool")
@@ -227,7 +172,7 @@ def global_average_pool(site: Site, dy: str) -> Cotangents:
 
 
 @rule("MaxPool", "GlobalMaxPool")
-def max_pool(site: Site, dy: str) -> Cotangents:
+def max_pool(site: Site, dy: str, *others: str | None) -> Cotangents:
     """dx = the sum of dy over the windows whose first greatest element it is.
 
     A second MaxPool, of which only the indices are used, leaves the one of the forward pass in
@@ -243,7 +188,7 @@ def max_pool(site: Site, dy: str) -> Cotangents:
             for name in ("kernel_shape", "strides", "pads", "dilations", "ceil_mode", "auto_pad")
             if (value := site.attribute(name)) is not None
         }
-    if len(site.node.output) > 1:
+    if others:
         raise site.refuse("it gives indices too")
     if site.attribute("storage_order", 0):
         raise site.refuse("storage_order is 1")
@@ -253,12 +198,12 @@ def max_pool(site: Site, dy: str) -> Cotangents:
     scattered = site.op(
         "ScatterElements",
         zeros,
-        reshape(site, indices, [total]),
-        reshape(site, dy, [total]),
+        site.reshape(indices, [total]),
+        site.reshape(dy, [total]),
         axis=0,
         reduction="add",
     )
-    return [reshape(site, scattered, shape)]
+    return [site.reshape(scattered, shape)]
 
 
 # --- normalisation -------------------------------------------------------------------------------
@@ -292,15 +237,13 @@ def lrn(site: Site, dy: str) -> Cotangents:
 
 
 @rule("BatchNormalization")
-def batch_normalization(site: Site, dy: str) -> Cotangents:
+def batch_normalization(site: Site, dy: str, *others: str | None) -> Cotangents:
     """dx = dy · scale / √(var + ε), with the statistics of training."""
     _, scale, _, _, variance = site.inputs
     if site.attribute("training_mode", 0):
         raise site.refuse("it is in training mode")
-    epsilon = site.constant(
-        np.asarray(site.attribute("epsilon", 1e-5), site.builder.dtype(variance)), "epsilon"
-    )
+    epsilon = site.builder.scalar(site.attribute("epsilon", 1e-5), variance, "epsilon")
     deviation = site.op("Sqrt", site.op("Add", variance, epsilon))
     slope = site.op("Div", scale, deviation)
     aligned = [-1] + [1] * (len(site.shape(dy)) - 2)
-    return only_data(site, site.op("Mul", dy, reshape(site, slope, aligned)))
+    return only_data(site, site.op("Mul", dy, site.reshape(slope, aligned)))

@@ -1,4 +1,4 @@
-"""Faster forms of a graph's nodes, in standard operators, foremost Winograd's convolutions.
+"""Winograd's algorithm in place of convolutions.
 
 A convolution of 3×3 weights makes a tile of 4×4 outputs from 6×6 inputs with 144 products for each
 pair of channels. The inputs, the weights and the outputs transformed, it takes 36:
@@ -16,16 +16,16 @@ Barabasz et al.: Error Analysis and Improving the Accuracy of Winograd Convoluti
 choice of the points.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
 import numpy as np
 import onnx
-from onnx import helper
 
-from styletransfer.onnxgrad.builder import GraphBuilder, attributes
+from styletransfer.onnxgrad.builder import GraphBuilder
+from styletransfer.onnxgrad.window import Window
 
 TAPS = 3
 TILE = 4
@@ -60,11 +60,14 @@ class Convolution:
         Of the input and of the output.
     size : tuple of int
         Height and width of the output.
+    before : tuple of int
+        Padding above and left of the input.
     """
 
     channels: int
     maps: int
     size: tuple[int, int]
+    before: tuple[int, int] = (0, 0)
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -82,21 +85,11 @@ def pays(convolution: Convolution) -> bool:
     return products + elements * tiles * TILE**2 + OVERHEAD < GAIN * direct
 
 
-def winograd(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays) -> int:
-    """Replace convolutions in a graph by Winograd's algorithm.
+def rewrite(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays) -> int:
+    """Replace convolutions in a graph by Winograd's algorithm; return how many were.
 
-    Parameters
-    ----------
-    builder : GraphBuilder
-        Its float32 nodes Conv, 3×3, of single steps, one group, one image and constant weights are
-        replaced where `choose` says so; their outputs keep their names and shapes.
-    choose : callable
-        Decides for each.
-
-    Returns
-    -------
-    int
-        How many were replaced.
+    Float32 nodes Conv, 3×3, of single steps, one group, one image and constant weights are replaced
+    where `choose` says so; their outputs keep their names and shapes.
     """
     transformed: list[tuple[np.ndarray, str]] = []
     replaced = 0
@@ -115,56 +108,22 @@ def winograd(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays
     return replaced
 
 
-def plain_pools(builder: GraphBuilder) -> None:
-    """Take ceil_mode from the average pools that can do without; the runtime is slow with it.
-
-    Windows that end where the input or its padding ends need none. Where there is no padding, an
-    overhang of the last windows is the same as padding that does not count.
-    """
-    for node in builder.nodes:
-        if node.op_type != "AveragePool" or not attributes(node).get("ceil_mode"):
-            continue
-        values = attributes(node)
-        kernel = values["kernel_shape"]
-        rank = len(kernel)
-        strides, pads = values.get("strides", [1] * rank), values.get("pads", [0] * 2 * rank)
-        if "auto_pad" in values or "dilations" in values:
-            continue
-        size, count = (np.array(builder.shape(n)[2:]) for n in (node.input[0], node.output[0]))
-        over = (count - 1) * strides + kernel - (size + pads[:rank] + pads[rank:])
-        over = np.maximum(over, 0).tolist()
-        if any(over) and any(pads):
-            continue
-        if any(over) or not any(pads):
-            pads, values["count_include_pad"] = [0] * rank + over, 0
-        plain = helper.make_node(
-            "AveragePool", node.input, node.output, node.name,
-            kernel_shape=kernel, strides=strides, pads=pads,
-            count_include_pad=values.get("count_include_pad", 0),
-        )  # fmt: skip
-        node.CopyFrom(plain)
-
-
 def _recognise(builder: GraphBuilder, node: onnx.NodeProto) -> Convolution | None:
     """Return what a node computes if it can be replaced."""
     if node.op_type != "Conv" or builder.value(node.input[1]) is None:
         return None
-    if len(builder.shape(node.input[0])) != 4:
-        return None
-    values = attributes(node)
-    steps = [*values.get("strides", []), *values.get("dilations", []), values.get("group", 1)]
-    if any(n != 1 for n in steps) or min(values.get("pads", [0])) < 0 or "auto_pad" in values:
-        return None
-    maps, channels, *kernel = builder.shape(node.input[1])
-    images, _, height, width = builder.shape(node.input[0])
+    images, channels, *size = builder.shape(node.input[0])
+    maps, inputs, *kernel = builder.shape(node.input[1])
     # Channels go in pairs, see `_emit`.
-    if kernel != [TAPS, TAPS] or images != 1 or channels % 2:
+    if kernel != [TAPS, TAPS] or images != 1 or inputs != channels or channels % 2:
         return None
     if builder.dtype(node.input[0]) != np.float32:
         return None
-    top, left, bottom, right = values.get("pads", [0] * 4)
-    size = height + top + bottom - TAPS + 1, width + left + right - TAPS + 1
-    return Convolution(channels, maps, size)
+    window = Window.of(node, kernel)
+    if window is None or not window.single_steps or not window.dense or min(window.pads) < 0:
+        return None
+    height, width = (axis.count(n) for axis, n in zip(window.axes, size, strict=True))
+    return Convolution(channels, maps, (height, width), (window.pads[0], window.pads[1]))
 
 
 def _emit(
@@ -178,14 +137,14 @@ def _emit(
     spectrum, flipped = _spectrum(builder, w, known)
     forward, backward = _transforms(flipped)
     _, channels, height, width = builder.shape(x)
-    pairs = _reshape(builder, x, (channels // 2, 2, height, width))
+    pairs = builder.reshape(x, (channels // 2, 2, height, width))
     across = convolution.tiles[1]
-    top, left, *_ = attributes(node).get("pads", [0, 0])
+    top, left = convolution.before
     right = across * TILE + TAPS - 1 - left - width
     strips = []
     for first, last in _strips(convolution):
         start, stop = first * TILE - top, last * TILE + TAPS - 1 - top
-        rows = _slice(builder, pairs, 2, max(start, 0), min(stop, height))
+        rows = builder.slice(pairs, [2], [max(start, 0)], [min(stop, height)])
         pads = [max(-start, 0), left, max(stop - height, 0), right]
         # In two equal groups: the runtime's blocked layout, slower here, takes no such groups.
         kernel = builder.constant(np.concatenate([forward, forward]), "patch transform")
@@ -193,21 +152,20 @@ def _emit(
             "Conv", rows, kernel, strides=[TILE, TILE], pads=pads, group=2, kernel_shape=[PATCH] * 2
         )
         tiles = (last - first) * across
-        patches = _reshape(builder, patches, (channels, FREQUENCIES, tiles))
+        patches = builder.reshape(patches, (channels, FREQUENCIES, tiles))
         # The runtime reads the product's operands in this order, and transposes nothing.
         patches = builder.op("Transpose", patches, perm=[1, 0, 2])
         products = builder.op("MatMul", spectrum, patches)
-        products = _reshape(builder, products, (FREQUENCIES, convolution.maps * tiles))
+        products = builder.reshape(products, (FREQUENCIES, convolution.maps * tiles))
         pixels = builder.op("MatMul", builder.constant(backward, "tile transform"), products)
         planes = (1, TILE * TILE, convolution.maps * (last - first), across)
-        image = builder.op("DepthToSpace", _reshape(builder, pixels, planes), blocksize=TILE)
+        image = builder.op("DepthToSpace", builder.reshape(pixels, planes), blocksize=TILE)
         shape = (1, convolution.maps, (last - first) * TILE, across * TILE)
-        strips.append(_reshape(builder, image, shape))
+        strips.append(builder.reshape(image, shape))
     y = strips[0] if len(strips) == 1 else builder.op("Concat", *strips, axis=2)
-    for axis, size in zip((2, 3), convolution.size, strict=True):
-        y = _slice(builder, y, axis, 0, size)
+    y = builder.slice(y, (2, 3), (0, 0), convolution.size)
     if bias:
-        y = builder.op("Add", y, _reshape(builder, bias[0], (1, -1, 1, 1)))
+        y = builder.op("Add", y, builder.reshape(bias[0], (1, convolution.maps, 1, 1)))
     builder.op("Identity", y, output=node.output[0])
 
 
@@ -228,7 +186,7 @@ def _spectrum(
     The gradient's convolution has the weights of the forward one flipped and transposed. It uses
     the same transformed weights, which are four times as large as the weights themselves.
     """
-    weight = builder.value(name)
+    weight = builder.initializers[name]
     maps, channels = weight.shape[:2]
     for other, spectrum in known:
         if other.shape[:2] == (channels, maps) and np.array_equal(_mirror(weight), other):
@@ -242,7 +200,8 @@ def _spectrum(
 
 
 def _mirror(weight: np.ndarray) -> np.ndarray:
-    return np.flip(weight, (2, 3)).swapaxes(0, 1)
+    mirrored: np.ndarray = np.flip(weight, (2, 3)).swapaxes(0, 1)
+    return mirrored
 
 
 def _transforms(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -268,7 +227,8 @@ def _transforms(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _parallel(row: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.abs(rows @ row) / np.linalg.norm(rows, axis=1)
+    cosines: np.ndarray = np.abs(rows @ row) / np.linalg.norm(rows, axis=1)
+    return cosines
 
 
 def _matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -282,14 +242,3 @@ def _matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a[-1, -1] = g[-1, -1] = 1
     b[-1] = np.poly(POINTS)[::-1]
     return a, g, b
-
-
-def _reshape(builder: GraphBuilder, name: str, shape: Sequence[int]) -> str:
-    return builder.op("Reshape", name, builder.constant(np.array(shape, np.int64), "shape"))
-
-
-def _slice(builder: GraphBuilder, name: str, axis: int, start: int, stop: int) -> str:
-    if (start, stop) == (0, builder.shape(name)[axis]):
-        return name
-    bounds = (builder.constant(np.array([n], np.int64), "bounds") for n in (start, stop, axis))
-    return builder.op("Slice", name, *bounds)
