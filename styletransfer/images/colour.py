@@ -11,14 +11,13 @@ import numpy as np
 
 from styletransfer.errors import UsageError
 from styletransfer.images import sizes
+from styletransfer.settings.choices import COLOUR_METHODS
 
-LUMINANCE = ("luminance", "lab")
-"""Methods that keep the luminance of a picture and replace what else its pixels have."""
+METHODS = tuple(COLOUR_METHODS)
 
-LINEAR = ("covariance", "cholesky")
-"""Methods that move all colours by one affine map, so that mean and covariance become others."""
-
-METHODS = (*LUMINANCE, *LINEAR)
+LINEAR = tuple(name for name, times in COLOUR_METHODS.items() if "before" in times)
+"""Methods that move all colours by one affine map, so that mean and covariance become others; the
+rest keep the luminance of a picture and replace what else its pixels have."""
 
 # The least variance that a colour axis counts with: a tenth of a grey level, squared.
 _LEAST_VARIANCE = (0.1 / 255) ** 2

@@ -127,31 +127,10 @@ def _stages(
     given: Inputs,
 ) -> Stop:
     """Minimise at one size after the other; return why that ended before it had to, if it did."""
-    bounds = images.bounds(network.mean)
     early, stop = None, Stop.ITERATIONS
     for stage in stages:
-        problem = problems.make(settings, network, given, stage)
-        if course.improved and course.latest is not None:
-            first = _enlarged(course.latest, problem.content.shape, network.mean, settings)
-        else:
-            first = first_image(
-                given.init, problem.content, problem.styles[0], network.mean, settings.seed
-            )
         before = course.iteration
-        course.begin(problem.objective, first)
-        stop = minimise(
-            settings.optimizer,
-            course.evaluate,
-            first,
-            bounds,
-            stage.n_iter,
-            course.accept,
-            course.state,
-            **settings.optimizer_options,
-        )
-        # Its memory is free before the next stage's objective is made.
-        del problem
-        course.end()
+        stop = _stage(stage, course, problems, settings, network, given)
         if course.iteration - before < stage.n_iter:
             early = stop
         if stop is Stop.TIME:
@@ -165,6 +144,37 @@ def _stages(
             course.summary(early or stop).reason,
         )
     return early or stop
+
+
+def _stage(
+    stage: Stage,
+    course: "_Course",
+    problems: ProblemMaker,
+    settings: Settings,
+    network: LoadedNetwork,
+    given: Inputs,
+) -> Stop:
+    """Minimise at one size, from the image before; its memory is free again when this returns."""
+    problem = problems.make(settings, network, given, stage)
+    if course.improved and course.latest is not None:
+        first = _enlarged(course.latest, problem.content.shape, network.mean, settings)
+    else:
+        first = first_image(
+            given.init, problem.content, problem.styles[0], network.mean, settings.seed
+        )
+    course.begin(problem.objective, first)
+    stop = minimise(
+        settings.optimizer,
+        course.evaluate,
+        first,
+        images.bounds(network.mean),
+        stage.n_iter,
+        course.accept,
+        course.state,
+        **settings.optimizer_options,
+    )
+    course.end()
+    return stop
 
 
 class _Stopped(Exception):
