@@ -10,6 +10,7 @@ from styletransfer.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
+    from styletransfer.images import load
     from styletransfer.progress import Download, Progress, Stop
     from styletransfer.settings import Settings
     from styletransfer.transfer import StyleTransfer, Summary
@@ -29,6 +30,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "__version__",
+    "load",
 ]
 
 _ROOMS = {
@@ -38,6 +40,7 @@ _ROOMS = {
     "Stop": "progress",
     "StyleTransfer": "transfer",
     "Summary": "transfer",
+    "load": "images",
 }
 
 

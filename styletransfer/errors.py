@@ -6,6 +6,7 @@
     ├── UsageError      an argument has a value that cannot work
     ├── ImageError      a picture cannot be read or written
     ├── NetworkError    a network's description is wrong, or lacks a layer that was asked for
+    │   └── UnknownNameError    there is no such network or layer; a UsageError, too
     ├── GradientError   a network's graph cannot be built at a size, or differentiated
     └── WeightsError    a network's weights cannot be found, fetched or trusted
 """
@@ -49,6 +50,10 @@ class NetworkError(StyleTransferError):
 
 class GradientError(StyleTransferError):
     """A graph that cannot be built or differentiated; the message names the node and the reason."""
+
+
+class UnknownNameError(NetworkError, UsageError):
+    """There is no network or layer of the name that was given."""
 
 
 class WeightsError(StyleTransferError):

@@ -5,6 +5,7 @@ a terminal obeys them, and a newline forges a message of its own.
 """
 
 import re
+from collections.abc import Iterable
 
 # C0 and DEL and C1, what begins a new line, what changes the direction of writing, and halves of
 # characters, as which Python has the bytes of a file name that is not UTF-8.
@@ -26,6 +27,14 @@ def printable(text: str, limit: int = 2000) -> str:
 def clause(text: object, limit: int = 80) -> str:
     """Return text from outside, such as a server's, as a part of a sentence."""
     return printable(" ".join(str(text).split()), limit)
+
+
+def suggestion(word: object, words: Iterable[str]) -> str:
+    """Return the end of a sentence that names the known word that was meant, if one is near."""
+    from difflib import get_close_matches  # here: it is needed only where something is wrong
+
+    near = get_close_matches(str(word)[:100], list(words), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def encodable(text: str, encoding: str | None) -> str:

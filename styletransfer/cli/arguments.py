@@ -6,6 +6,7 @@ from typing import Any
 
 from styletransfer import settings
 from styletransfer.settings import Settings
+from styletransfer.settings.kinds import Switch
 
 _HEADINGS = {
     "picture": "the picture",
@@ -21,6 +22,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     groups = {key: parser.add_argument_group(title) for key, title in _HEADINGS.items()}
     defaults = Settings()
     for name, option in settings.describe(Settings).items():
+        if isinstance(option.kind, Switch):
+            groups[option.group].add_argument(
+                *settings.flags(name, option),
+                dest=name,
+                default=argparse.SUPPRESS,
+                action="store_true",
+                help=option.help,
+            )
         if not option.kind.metavar:
             continue
         default = getattr(defaults, name)

@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "-g",
         "--gpu-id",
-        default=0,
         type=int,
         metavar="N",
-        help="the CUDA device, -1 for the CPU; where there is none, the CPU is taken (default: 0)",
+        help="the CUDA device, -1 for the CPU; where it is not usable, the CPU is taken, and a"
+        " warning says why (default: 0 if the machine has one)",
     )
     add(
         "--threads",

@@ -7,8 +7,11 @@ import numpy as np
 from PIL import Image
 
 from styletransfer.errors import UsageError
-from styletransfer.images.reading import over_white
+from styletransfer.images.reading import MODES, decode, load, over_white
 from styletransfer.text import printable
+
+Picture = np.ndarray | Image.Image | str | os.PathLike[str]
+"""What stands for a picture or a mask, see `as_rgb` and `as_mask`."""
 
 PROPORTIONS = 0.02
 """How much the proportions of a mask may differ from those of the content."""
@@ -19,9 +22,20 @@ _KINDS = "float in [0, 1], uint8 or uint16"
 def as_rgb(image: object) -> np.ndarray:
     """Return an image as float RGB in [0, 1], (H, W, 3).
 
-    It may be uint8, uint16 or float in [0, 1], gray (H, W) or (H, W, 1), RGB, or RGBA, which is
-    laid over white. Raises UsageError if it is anything else.
+    It may be a path, a PIL image, or an array: uint8, uint16 or float in [0, 1], gray (H, W) or
+    (H, W, 1), RGB, or RGBA, which is laid over white. Files and PIL images have their orientation
+    and colour profile applied. Raises UsageError if it is anything else, ImageError if a file
+    cannot be read.
     """
+    if isinstance(image, str | os.PathLike):
+        return load(image)
+    if isinstance(image, Image.Image):
+        if image.mode not in MODES:
+            raise UsageError(
+                f"a PIL image of the mode {image.mode} has no defined white; convert it to RGB"
+            )
+        rgb, alpha = decode(image)
+        return rgb if alpha is None else over_white(rgb, alpha)
     array = _numbers(image, "an image", "uif")
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
@@ -39,9 +53,12 @@ def as_rgb(image: object) -> np.ndarray:
 def as_mask(mask: object, shape: Sequence[int]) -> np.ndarray:
     """Return a mask as float in [0, 1], (H, W), of the proportions of a content (H, W, ...).
 
-    It may be bool, uint8, uint16 or float in [0, 1], (H, W) or (H, W, 1). Raises UsageError if it
-    is anything else, has other proportions, or is black all over.
+    It may be bool, uint8, uint16 or float in [0, 1], (H, W) or (H, W, 1); or a path or a PIL image,
+    whose colours are averaged. Raises UsageError if it is anything else, has other proportions, or
+    is black all over.
     """
+    if isinstance(mask, str | os.PathLike | Image.Image):
+        mask = as_rgb(mask).mean(axis=2)
     array = _numbers(mask, "a mask", "buif")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -61,11 +78,6 @@ def as_mask(mask: object, shape: Sequence[int]) -> np.ndarray:
 
 def _numbers(values: object, what: str, kinds: str) -> np.ndarray:
     """Return an array of one of NumPy's kinds of numbers."""
-    if isinstance(values, str | os.PathLike):
-        raise UsageError(f"{what} is an array, not a path; styletransfer.images.load reads a file")
-    if isinstance(values, Image.Image) and values.mode not in ("1", "L", "RGB", "RGBA", "I;16"):
-        # Its array would hold indices of a palette, or colours of another space.
-        raise UsageError(f"a PIL image of the mode {values.mode} is no gray or RGB; convert it")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError):  # rows of several lengths, an array on another device

@@ -30,7 +30,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 # What a file with pictures in HEVC says that it is (ISO/IEC 23008-12, annex B.4).
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
 
 _TOO_LARGE = (
     f"it declares more{{}} than the {MAX_PIXELS // 10**6} million pixels that are accepted; make it"
@@ -83,6 +83,9 @@ def load_with_alpha(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarra
         Opacity in [0, 1], float32, shape (H, W); None if the picture is opaque.
     """
     with opened(path) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            _logger.info("%s has %d pictures in it: the first is taken", path, frames)
         return decode(image)
 
 
@@ -154,7 +157,7 @@ def _header(stream: BinaryIO) -> Image.Image:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(_TOO_LARGE.format(f", {width}x{height},"))
-    if image.mode not in _MODES:
+    if image.mode not in MODES:
         raise ImageError(
             f"its pixels are of the kind {image.mode}, whose white is not defined; save it as RGB"
             " with 8 or 16 bits a channel"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from styletransfer.errors import ImageError, UsageError
+from styletransfer.errors import UsageError
 
 MAX_PIXELS = 120_000_000
 """The most pixels of a picture: room for the largest cameras; decoding one takes some 2 GB."""
@@ -66,7 +66,7 @@ def rescale(rgb: np.ndarray, scale: float) -> np.ndarray:
 
     Raises
     ------
-    ImageError
+    UsageError
         As in `resize`.
     """
     height, width = (max(round(scale * side), 1) for side in rgb.shape[:2])
@@ -93,7 +93,7 @@ def resize(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     Raises
     ------
-    ImageError
+    UsageError
         If the result would have more than `MAX_PIXELS` pixels.
     """
     # Imported here because it takes longer than --help may.
@@ -111,9 +111,9 @@ def resize_smoothly(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def check(before: tuple[int, ...], after: tuple[int, ...]) -> None:
-    """Raise ImageError where a picture of one shape would become one of too many pixels."""
+    """Raise UsageError where a picture of one shape would become one of too many pixels."""
     if after[0] * after[1] > MAX_PIXELS:
-        raise ImageError(
+        raise UsageError(
             f"A picture of {before[1]}x{before[0]} pixels would become {after[1]}x{after[0]}, more"
             f" than {MAX_PIXELS // 10**6} million: crop it, or ask for a smaller length."
         )

@@ -14,15 +14,15 @@ class Machine:
 
     Attributes
     ----------
-    gpu_id : int
-        The CUDA device, -1 for the CPU.
+    gpu_id : int or None
+        The CUDA device, -1 for the CPU; None is a CUDA device if there is one.
     threads : int
         Threads on the CPU; 0 is one a core.
     models : Path or None
         The folder with the networks.
     """
 
-    gpu_id: int = 0
+    gpu_id: int | None = None
     threads: int = 0
     models: Path | None = None
 

@@ -6,11 +6,12 @@ import numpy as np
 import onnx
 
 from styletransfer.caffe.layers import INPUT
-from styletransfer.errors import NetworkError
+from styletransfer.errors import NetworkError, UnknownNameError
 from styletransfer.objective.term import Matching, Term
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
+from styletransfer.text import suggestion
 
 
 def statistics(
@@ -62,7 +63,10 @@ def forward(network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term
     layers = list(dict.fromkeys(term.layer for term in terms))
     for layer in layers:
         if layer not in (INPUT, *known):
-            raise NetworkError(f"the network has no layer {layer!r}; it has: {', '.join(known)}")
+            raise UnknownNameError(
+                f"the network has no layer {layer!r}; it has: {', '.join(known)}"
+                f"{suggestion(layer, known)}"
+            )
     graph = GraphBuilder(network, {INPUT: shape}, layers)
     for layer in layers:
         if len(graph.shape(layer)) != 4:

@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from styletransfer.errors import UsageError
 
@@ -40,13 +41,14 @@ class Device:
         return "CPU" if self.provider == CPU else f"CUDA device {self.index}"
 
 
-def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
+def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | None]:
     """Return the device for a number as the command's ``-g`` takes it.
 
     Parameters
     ----------
-    gpu_id : int
-        The number of a CUDA device, or -1 for the CPU.
+    gpu_id : int or None
+        The number of a CUDA device, or -1 for the CPU; None is the first CUDA device, if the
+        machine has one.
     threads : int
         Threads of one operator on the CPU, at most one a core; 0 means one a core.
 
@@ -55,7 +57,7 @@ def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
     device : Device
         The CUDA device if it is usable, else the CPU.
     reason : str or None
-        Why the CUDA device that was asked for is not used.
+        Why the CUDA device that was asked for, or that is there, is not used.
 
     Raises
     ------
@@ -68,6 +70,9 @@ def choose_device(gpu_id: int, threads: int = 0) -> tuple[Device, str | None]:
             f"threads is {threads}; give a number from 1 to {cores}, the cores of this machine, or"
             " none for one a core"
         )
+    if gpu_id is None and _driver() is None:
+        return Device(threads=threads), None
+    gpu_id = gpu_id or 0
     if gpu_id < 0:
         return Device(threads=threads), None
     reason = _cuda_obstacle(gpu_id)
@@ -87,9 +92,8 @@ def _cuda_obstacle(index: int) -> str | None:
     if not onnxruntime.cuda_version:
         return "this build of ONNX Runtime has no CUDA provider (install onnxruntime-gpu for one)"
     windows = sys.platform == "win32"
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if windows else "libcuda.so.1")
-    except OSError:
+    driver = _driver()
+    if driver is None:
         return "no NVIDIA driver was found"
     count = ctypes.c_int()
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
@@ -108,6 +112,14 @@ def _cuda_obstacle(index: int) -> str | None:
     if CUDA not in onnxruntime.get_available_providers():
         return "the CUDA provider of ONNX Runtime cannot be loaded"
     return None
+
+
+def _driver() -> Any:
+    """Return NVIDIA's driver, None on a machine without."""
+    try:
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
 
 
 def _loaded(library: str, packages: Path) -> bool:

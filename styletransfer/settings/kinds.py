@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from styletransfer.text import suggestion
+
 _LONGEST_TEXT = 4096
 _LONGEST_LIST = 256
 
@@ -76,6 +78,20 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """Yes or no; its flag takes no value."""
+
+    nargs: None = None
+    metavar: str = ""
+
+    def read(self, value: object) -> bool:
+        """See `Kind`."""
+        if not isinstance(value, bool):
+            raise ValueError("true or false")
+        return value
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of a few words."""
 
@@ -90,7 +106,7 @@ class Choice:
     def read(self, value: object) -> str:
         """See `Kind`."""
         if not isinstance(value, str) or value not in self.words:
-            raise ValueError(f"one of {', '.join(self.words)}")
+            raise ValueError(f"one of {', '.join(self.words)}{suggestion(value, self.words)}")
         return value
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from styletransfer.errors import UsageError
 from styletransfer.settings.kinds import Kind
+from styletransfer.text import suggestion
 
 T = TypeVar("T", bound="Options")
 
@@ -93,6 +94,7 @@ def check_names(kind: type[Options], names: Iterable[str], where: str = "") -> N
             place = f" in {where}" if where else ""
             raise UsageError(
                 f"there is no parameter {_shown(str(name))}{place}; there are {', '.join(known)}"
+                f"{suggestion(name, known)}"
             )
 
 

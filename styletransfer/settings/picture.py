@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from styletransfer.errors import UsageError
 from styletransfer.settings import choices
-from styletransfer.settings.kinds import Choice, Colors, Layers, Number, Numbers, Text
+from styletransfer.settings.kinds import Choice, Colors, Layers, Number, Numbers, Switch, Text
 from styletransfer.settings.options import Options, compact, describe, option
 
 OPTIONS_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -154,10 +154,17 @@ class Settings(Options):
     length: float = option(
         512,
         Number("a number of pixels above 0, such as 512", lambda x: x > 0, metavar="PIXELS"),
-        "the longest side of the result; the shortest is never below the network's input size",
+        "the longest side of the result; the shortest is never below the network's input size,"
+        " unless --any-size",
         "picture",
         "-l",
         "--length",
+    )
+    any_size: bool = option(
+        False,
+        Switch(),
+        "let the short side be below the network's input size",
+        "picture",
     )
     seed: int | None = option(
         None,

@@ -1,23 +1,25 @@
 """The class of the original: pictures and parameters in, a picture out."""
 
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
+from PIL import Image
 
 from styletransfer import images
 from styletransfer.display import Display
 from styletransfer.errors import UsageError
 from styletransfer.images import colour
+from styletransfer.images.arrays import Picture
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
 from styletransfer.runtime.devices import choose_device
-from styletransfer.settings import Settings, check_names
+from styletransfer.settings import Settings, make, presets
 from styletransfer.transfer import inputs
+from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.weights.loading import LoadedNetwork, load_network
@@ -35,9 +37,9 @@ class StyleTransfer:
         Caffe network: a prototxt, a caffemodel and optionally a mean file.
     use_pbar : bool
         Whether to show progress on the terminal.
-    gpu_id : int
+    gpu_id : int, optional
         The CUDA device to run on; -1 is the CPU, which is also taken, with a warning in the log,
-        where the device is not usable.
+        where the device is not usable. By default the first CUDA device, if the machine has one.
     models : path, optional
         The folder with the networks' weights; by default the usual ones, see `weights`.
     threads : int
@@ -73,7 +75,7 @@ class StyleTransfer:
         model_name: str = "vgg16",
         use_pbar: bool = True,
         *,
-        gpu_id: int = 0,
+        gpu_id: int | None = None,
         models: str | Path | None = None,
         threads: int = 0,
         progress: Callable[[Download], None] | None = None,
@@ -83,33 +85,38 @@ class StyleTransfer:
         with Display(use_pbar) as display:
             self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
-            logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id, reason)
+            logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
         self._made: tuple[Result, Callable[[np.ndarray], np.ndarray]] | None = None
 
     def transfer_style(
         self,
-        img_style: np.ndarray | Sequence[np.ndarray],
-        img_content: np.ndarray,
+        img_style: Picture | Sequence[Picture],
+        img_content: Picture,
         length: float = 512,
         ratio: float = 1e5,
         n_iter: int = 512,
-        init: str | float | os.PathLike[str] | np.ndarray = "-1",
+        init: Picture | float = "-1",
         verbose: bool = False,
         callback: Callable[[np.ndarray], None] | None = None,
         *,
-        style_masks: Sequence[np.ndarray] | None = None,
-        content_mask: np.ndarray | None = None,
+        preset: str | None = None,
+        style_masks: Sequence[Picture] | None = None,
+        content_mask: Picture | None = None,
         progress: Callable[[Progress], None] | None = None,
         stopped: Callable[[], bool] | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> int:
         """Make the picture; `get_generated` returns it.
 
+        The defaults of `ratio` and `init` are those of the original's method, and not those of its
+        command, which are 1e4 and ``"content"``: give these for the picture that the command makes.
+
         Parameters
         ----------
-        img_style, img_content : ndarray, shape (H, W, 3)
-            RGB, float in [0, 1] or uint8. There may be a list of style images.
+        img_style, img_content : ndarray, PIL image or path
+            An array is uint8, uint16 or float in [0, 1], gray (H, W), RGB or RGBA (H, W, 3 or 4).
+            There may be a list of style images.
         length : float
             The longest side of the result in pixels; larger where the short side would be below
             the network's input size.
@@ -124,9 +131,12 @@ class StyleTransfer:
             Whether to log a line for each iteration.
         callback : callable, optional
             Called after each iteration with the image, float RGB in [0, 1], (H, W, 3).
-        style_masks : sequence of ndarray, shape (H, W), optional
+        preset : str, optional
+            Parameters under a name, or the path of a TOML file of them. They stand for what is
+            left at its default here, `length`, `ratio`, `n_iter` and `init` included.
+        style_masks : sequence of ndarray, shape (H, W), PIL images or paths, optional
             Where in the result each style applies, from 0 to 1, in the content's proportions.
-        content_mask : ndarray, shape (H, W), optional
+        content_mask : ndarray, PIL image or path, optional
             Where in the result the content counts.
         progress : callable, optional
             Called after each iteration with a `Progress`.
@@ -134,7 +144,7 @@ class StyleTransfer:
             Asked between evaluations; where it returns true, the run ends with the best image so
             far, if there is one.
         **options
-            Any other parameter of `Settings` but the model.
+            Any other parameter of `Settings` but the model, see `Options`.
 
         Returns
         -------
@@ -149,13 +159,10 @@ class StyleTransfer:
             If the network lacks a layer that was asked for.
         """
         self._made = None
-        picture = init if isinstance(init, np.ndarray) else None
-        if picture is None:
-            options["init"] = init
-        if "model" in options:
-            raise UsageError("the network is chosen when a StyleTransfer is made: model_name")
-        check_names(Settings, options)
-        settings = Settings(length=length, ratio=ratio, n_iter=n_iter, **options)
+        picture = init if isinstance(init, np.ndarray | Image.Image) else None
+        given_options: dict[str, object] = {"length": length, "ratio": ratio, "n_iter": n_iter}
+        given_options |= {"init": init} if picture is None else {}
+        settings = _settings(preset, given_options, options)
         given = inputs.check(settings, img_content, img_style, style_masks, content_mask, picture)
         network = _changed(self.network, settings)
         to_picture = _finish(settings, given.content, network.mean)
@@ -215,6 +222,23 @@ class StyleTransfer:
         if result.image is None:
             raise UsageError("there is no image: the run was broken off before its first step")
         return to_picture(result.image)
+
+
+_USUAL = {"length": 512, "ratio": 1e5, "n_iter": 512, "init": "-1"}
+"""The defaults of `StyleTransfer.transfer_style`."""
+
+
+def _settings(
+    preset: str | None, named: Mapping[str, object], options: Mapping[str, object]
+) -> Settings:
+    """Return settings of a preset, and of what is given beside it."""
+    if "model" in options:
+        raise UsageError("the network is chosen when a StyleTransfer is made: model_name")
+    if preset is None:
+        return make(Settings, {**named, **options})
+    values = {key: value for key, value in presets.read(preset).values.items() if key != "model"}
+    typed = {key: value for key, value in named.items() if value != _USUAL[key]}
+    return presets.override(values, {**typed, **options})
 
 
 def _finish(

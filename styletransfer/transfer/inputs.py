@@ -8,7 +8,7 @@ import numpy as np
 from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.images import colour
-from styletransfer.images.arrays import as_mask, as_rgb
+from styletransfer.images.arrays import Picture, as_mask, as_rgb
 from styletransfer.settings import Settings, is_picture
 
 
@@ -39,11 +39,11 @@ class Inputs:
 
 def check(
     settings: Settings,
-    content: np.ndarray,
-    styles: np.ndarray | Sequence[np.ndarray],
-    style_masks: Sequence[np.ndarray] | None,
-    content_mask: np.ndarray | None,
-    init: np.ndarray | None,
+    content: Picture,
+    styles: Picture | Sequence[Picture],
+    style_masks: Sequence[Picture] | None,
+    content_mask: Picture | None,
+    init: Picture | None,
 ) -> Inputs:
     """Return the pictures of a run as `Inputs`, having checked them.
 
@@ -51,15 +51,15 @@ def check(
     ----------
     settings : Settings
         Its first image, and whether the styles take on the content's colours.
-    content : ndarray
+    content : ndarray, PIL image or path
         As `as_rgb` takes it.
-    styles : ndarray or sequence of ndarray
+    styles : such a picture, or a sequence of them
         As the content, each of its own size; at least one.
-    style_masks : sequence of ndarray, optional
+    style_masks : sequence of such pictures, optional
         As `as_mask` takes them; as many as styles.
-    content_mask : ndarray, shape (H, W), optional
+    content_mask : such a picture, optional
         As the others.
-    init : ndarray or None
+    init : such a picture, or None
         A first image that is given as such, and not by the settings.
 
     Raises
@@ -69,24 +69,29 @@ def check(
     ImageError
         If the settings' first image is a file that cannot be read.
     """
-    content = as_rgb(content)
-    several = isinstance(styles, Sequence)
-    styles = tuple(as_rgb(style) for style in (styles if several else [styles]))
-    if not styles:
+    rgb = as_rgb(content)
+    pictures = tuple(as_rgb(style) for style in _listed(styles))
+    if not pictures:
         raise UsageError("there is no style image; give at least one")
-    masks = tuple(
-        as_mask(mask, content.shape) for mask in (() if style_masks is None else style_masks)
-    )
-    if masks and len(masks) != len(styles):
+    if isinstance(style_masks, str):
+        style_masks = [style_masks]
+    masks = tuple(as_mask(mask, rgb.shape) for mask in (() if style_masks is None else style_masks))
+    if masks and len(masks) != len(pictures):
         raise UsageError(
-            f"there are {len(masks)} style masks for {len(styles)} style images; give one each"
+            f"there are {len(masks)} style masks for {len(pictures)} style images; give one each"
         )
-    if content_mask is not None:
-        content_mask = as_mask(content_mask, content.shape)
+    where = None if content_mask is None else as_mask(content_mask, rgb.shape)
     method, when = settings.preserve_colors or ("", "")
     if when == "before":
-        styles = tuple(colour.match(style, content, method) for style in styles)
+        pictures = tuple(colour.match(picture, rgb, method) for picture in pictures)
     start = settings.init if init is None else as_rgb(init)
     if isinstance(start, str) and is_picture(start):
         start = images.load(start)
-    return Inputs(content, styles, masks, content_mask, start)
+    return Inputs(rgb, pictures, masks, where, start)
+
+
+def _listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
+    """Return a list of pictures, of one if there is a single one; a path is one, too."""
+    if isinstance(pictures, Sequence) and not isinstance(pictures, str):
+        return pictures
+    return [pictures]

@@ -79,6 +79,9 @@ class ProblemMaker:
         key = (content.shape, wanted, settings.pooling, settings.conv)
         if self._kept is not None and self._kept[0] != key:
             self._kept = None  # its memory is free before anything else is computed
+        if self._kept is None:
+            width, height = content.shape[:1:-1]
+            logger.info("preparing %d x %d pixels on %s", width, height, self._device)
         targets = statistics(network.model, content, wanted.content, self._device)
         for style, terms in zip(styles, wanted.styles, strict=True):
             targets |= self._of_style(settings, network, style, terms)
@@ -87,9 +90,6 @@ class ProblemMaker:
                 network.model, content.shape, wanted.terms, self._device, settings.conv
             )
             self._kept = key, objective
-            logger.info(
-                "%d x %d pixels on %s", content.shape[3], content.shape[2], objective.provider
-            )
         objective = self._kept[1]
         objective.bind(targets, weights, goals.regions(given.style_masks, given.content_mask))
         return Problem(objective, content, tuple(styles))
@@ -117,16 +117,15 @@ def _at_size(
     settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
 ) -> list[np.ndarray]:
     """Return the content and the styles at the size of a stage, as the network sees them."""
-    size = network.input_size
-    scales = [stage.scale_for(given.content.shape, size)]
+    scales = [stage.scale_for(given.content.shape)]
     factors = goals.each(settings.style_scale, len(given.styles), "style_scale")
     for style, factor in zip(given.styles, factors, strict=True):
-        scales.append(factor * stage.scale_for(style.shape, size))
+        scales.append(factor * stage.scale_for(style.shape))
     content, *styles = (
         images.preprocess(images.rescale(picture, scale), network.mean)
         for picture, scale in zip((given.content, *given.styles), scales, strict=True)
     )
-    least = min(SMALLEST_STYLE, size)
+    least = min(SMALLEST_STYLE, network.input_size)
     for style in styles:
         if min(style.shape[2:]) < least:
             raise UsageError(

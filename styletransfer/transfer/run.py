@@ -100,6 +100,7 @@ def run(
     Lack of memory at a later scale ends the run without an error: the coarser picture is there.
     """
     stages = plan(settings, given.content.shape, network.input_size)
+    _tell_size(settings, stages[-1], given)
     course = _Course(settings, tell, to_picture, stopped)
     error: BaseException | None = None
     try:
@@ -114,7 +115,7 @@ def run(
             logger.warning("the memory is not enough for the next scale (%s)", lack)
     except Exception as other:
         stop, error = Stop.FAILED, other
-    _warn_of_size(course, stages[-1], given, network)
+    _warn_of_size(course, stages[-1], given)
     return Result(course.latest, course.summary(stop)), error
 
 
@@ -289,9 +290,23 @@ def _enlarged(
     return np.clip(stretched(image, shape, order=3), *images.bounds(mean)).astype(np.float32)
 
 
-def _warn_of_size(course: _Course, last: Stage, given: Inputs, network: LoadedNetwork) -> None:
+def _tell_size(settings: Settings, last: Stage, given: Inputs) -> None:
+    """Say so where the result is not of the size that was asked for, and why."""
+    height, width = last.size(given.content.shape)
+    if max(height, width) > round(settings.length):
+        logger.info(
+            "the result has %d x %d pixels, not %g on its long side, so that the short one has the"
+            " %d of the network's input; --any-size (any_size) lifts that bound",
+            width,
+            height,
+            settings.length,
+            last.least,
+        )
+
+
+def _warn_of_size(course: _Course, last: Stage, given: Inputs) -> None:
     """Say so where the run ended before the full size."""
-    full = last.scale_for(given.content.shape, network.input_size) * given.content.shape[0]
+    full = last.size(given.content.shape)[0]
     if course.latest is not None and course.improved and course.latest.shape[2] < full - 1:
         logger.warning(
             "the picture has the size of a coarse scale, %d x %d: the run ended before the"

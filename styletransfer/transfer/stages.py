@@ -32,29 +32,25 @@ class Stage:
         The weight of the style over that of the content.
     n_iter : int
         The most iterations.
+    least : int
+        The least short side, before `shrink`.
     """
 
     length: float
     shrink: float
     ratio: float
     n_iter: int
+    least: int
 
-    def scale_for(self, shape: Sequence[int], input_size: int) -> float:
-        """Return the factor from a picture's size to that of this stage.
+    def scale_for(self, shape: Sequence[int]) -> float:
+        """Return the factor from the size of a picture (H, W, ...) to that of this stage."""
+        return self.shrink * images.scale_for(tuple(shape), self.length, self.least)
 
-        Parameters
-        ----------
-        shape : sequence of int
-            (H, W, ...) of the picture as it is.
-        input_size : int
-            Side of the network's nominal input, the least short side before `shrink`.
-
-        Returns
-        -------
-        float
-            What both sides are to be multiplied by.
-        """
-        return self.shrink * images.scale_for(tuple(shape), self.length, input_size)
+    def size(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Return height and width of a picture (H, W, ...) at this stage."""
+        scale = self.scale_for(shape)
+        height, width = (max(round(scale * side), 1) for side in shape[:2])
+        return height, width
 
 
 def plan(settings: Settings, shape: Sequence[int], input_size: int) -> list[Stage]:
@@ -79,18 +75,19 @@ def plan(settings: Settings, shape: Sequence[int], input_size: int) -> list[Stag
     UsageError
         If there are more stages than iterations, or a scale would be too small.
     """
+    least = 1 if settings.any_size else input_size
     parts = settings.stages
     if parts:
         counts = _shares(settings.n_iter, [part.n_iter for part in parts])
         return [
-            Stage(settings.length * part.length, 1.0, settings.ratio * part.ratio, count)
+            Stage(settings.length * part.length, 1.0, settings.ratio * part.ratio, count, least)
             for part, count in zip(parts, counts, strict=True)
         ]
-    short = min(shape[:2]) * images.scale_for(tuple(shape), settings.length, input_size)
+    short = min(shape[:2]) * images.scale_for(tuple(shape), settings.length, least)
     number = _scales(settings.scales, short)
     counts = _shares(settings.n_iter, [1.0] * number)
     return [
-        Stage(settings.length, 2 ** (-(number - 1 - k) / 2), settings.ratio, count)
+        Stage(settings.length, 2 ** (-(number - 1 - k) / 2), settings.ratio, count, least)
         for k, count in enumerate(counts)
     ]
 

@@ -11,6 +11,7 @@ import onnx
 from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import MEAN, NETWORKS
+from styletransfer.text import suggestion
 from styletransfer.weights import store
 from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import weights_digest
@@ -75,6 +76,7 @@ def load_network(
             raise UsageError(
                 f"{name!r} is neither a network nor a folder; choose one of"
                 f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"
+                f"{suggestion(name, NETWORKS)}"
             )
         model, mean, input_size = caffe.load_folder(name)
         return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})

@@ -17,9 +17,9 @@ from pathlib import Path
 import onnx
 
 from styletransfer import locks, networks, storage
-from styletransfer.errors import NetworkError, WeightsError
+from styletransfer.errors import UnknownNameError, WeightsError
 from styletransfer.networks import Network
-from styletransfer.text import clause
+from styletransfer.text import clause, suggestion
 from styletransfer.weights import acquisition, cache, failures, shipped
 from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import CacheError, Found, Provenance
@@ -226,8 +226,9 @@ def _network(name: str) -> Network:
     try:
         return networks.NETWORKS[name]
     except KeyError:
-        raise NetworkError(
-            f"There is no built-in network {name!r}: choose one of {', '.join(networks.NETWORKS)}."
+        raise UnknownNameError(
+            f"There is no built-in network {name!r}: choose one of {', '.join(networks.NETWORKS)}"
+            f"{suggestion(name, networks.NETWORKS)}"
         ) from None
 
 

@@ -1,7 +1,6 @@
 """What is taken as a picture or a mask, and what is refused in a sentence."""
 
 import decimal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,13 +61,15 @@ def test_transparency_is_laid_over_white(dtype):
     np.testing.assert_allclose(as_rgb(array), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P", "LA", "CMYK", "1"])
 def test_images_of_pillow_with_plain_pixels_are_taken(mode):
-    white = Image.new(mode, (3, 2), 65_535 if mode == "I;16" else "white")
+    white = Image.new("RGB", (3, 2), "white").convert(mode if mode != "I;16" else "L")
+    if mode == "I;16":
+        white = Image.new(mode, (3, 2), 65_535)
     assert as_rgb(white).tolist() == np.ones((2, 3, 3)).tolist()
 
 
-@pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "LAB", "F", "LA"])
+@pytest.mark.parametrize("mode", ["LAB", "F"])
 def test_images_of_pillow_with_other_pixels_are_refused(mode):
     for call in (as_rgb, lambda image: as_mask(image, (2, 3))):
         with pytest.raises(UsageError, match=f"PIL image of the mode {mode} .* convert"):
@@ -77,8 +78,6 @@ def test_images_of_pillow_with_other_pixels_are_refused(mode):
 
 KINDS = r"is float in \[0, 1\], uint8 or uint16; this one is"
 ODD = [
-    ("cat.jpg", r"is an array, not a path; styletransfer.images.load reads"),
-    (Path("cat.jpg"), "is an array, not a path"),
     (None, f"{KINDS} object"),
     (np.full((2, 4, 3), "0.5"), f"{KINDS} <U3"),
     (np.full((2, 4, 3), decimal.Decimal(1)), f"{KINDS} object"),

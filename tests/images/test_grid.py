@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styletransfer import images
-from styletransfer.errors import ImageError
+from styletransfer.errors import UsageError
 
 
 def test_a_row_of_pictures_is_as_high_as_the_last():
@@ -19,5 +19,5 @@ def test_a_row_of_pictures_is_as_high_as_the_last():
 
 def test_a_row_of_pictures_is_bounded():
     strip, result = np.zeros((2, 40_000, 3), np.float32), np.zeros((2000, 2, 3), np.float32)
-    with pytest.raises(ImageError, match="more than 120 million"):
+    with pytest.raises(UsageError, match="more than 120 million"):
         images.side_by_side([strip, result])

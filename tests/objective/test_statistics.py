@@ -71,6 +71,6 @@ def test_network_that_fits_no_image_is_told_in_a_sentence(tmp_path, capsys):
     arguments = ["-s", pictures[0], "-c", pictures[1], "-m", tmp_path, "-g", "-1", "-l", "64"]
     layers = ["--style-layers", "both", "--content-layers", "c", "-o", tmp_path / "x.png"]
     assert cli.main_style([str(argument) for argument in (*arguments, *layers)]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: The Concat node 'both' on 'c' (")
     assert "--debug" not in line

@@ -1,13 +1,18 @@
 """The class: the original's contract, and each effect shown by a number, on real weights."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import style
+import styletransfer
 from styletransfer import NetworkError, StyleTransfer, UsageError, images, optim
 from styletransfer.optim import OPTIMIZERS, Lbfgs, Stop
+from styletransfer.settings import Settings, describe
+from styletransfer.transfer.options import Options
 from tests.conftest import ROOT
 
 CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
@@ -442,3 +447,36 @@ def test_a_path_is_a_first_image(transfer):
     transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 1, path, optimizer="adam", step=1e-6)
     expected = images.resize(NIGHT, SHAPE[:2])
     assert np.abs(transfer.get_generated() - expected).mean() < 1e-3
+
+
+def test_pictures_are_taken_as_paths_as_images_of_pillow_and_as_arrays(transfer, plain):
+    paths = [ROOT / "images" / "style" / "wave.jpg", ROOT / "images" / "content" / "cat.jpg"]
+    for convert in (str, Path, Image.open):
+        style, content = map(convert, paths)
+        transfer.transfer_style(style, content, 64, 2e4, 4, "content")
+        np.testing.assert_array_equal(transfer.get_generated(), plain)
+    styletransfer_load = styletransfer.load(paths[1])
+    np.testing.assert_array_equal(styletransfer_load, CONTENT)
+
+
+def test_a_preset_stands_for_what_is_left_at_its_default(transfer, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('ratio = 3e3\nn_iter = 3\ninit = "content"\noptimizer = "lbfgs"\nlength = 64\n')
+    assert transfer.transfer_style(WAVE, CONTENT, preset=str(path)) == 3
+    assert transfer.transfer_style(WAVE, CONTENT, n_iter=1, preset=str(path), tv=1e3) == 1
+    with pytest.raises(UsageError, match=r"no preset 'fats'; .*; did you mean fast"):
+        transfer.transfer_style(WAVE, CONTENT, preset="fats")
+
+
+def test_any_size_lifts_the_bound_on_the_short_side(transfer, caplog):
+    with caplog.at_level("INFO", "styletransfer"):
+        transfer.transfer_style(WAVE, CONTENT, 150, 1e4, 1, "content", any_size=True)
+        assert "not 150 on its long side" not in caplog.text
+        assert transfer.get_generated().shape == (100, 150, 3)
+        transfer.transfer_style(WAVE, CONTENT, 150, 1e4, 1, "content")
+    assert "the result has 337 x 224 pixels, not 150 on its long side" in caplog.text
+
+
+def test_the_keyword_arguments_are_those_of_settings():
+    named = {"length", "ratio", "n_iter", "init", "model"}
+    assert set(Options.__annotations__) == set(describe(Settings)) - named

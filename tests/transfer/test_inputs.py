@@ -27,8 +27,6 @@ def test_arrays_of_all_kinds_become_inputs():
     ("masks", "problem"),
     [
         (np.ones((4, 6)), r"a mask has the shape \(height, width\), not \(6,\)"),
-        ("mask.png", "a mask is an array, not a path"),
-        (["mask.png"], "a mask is an array, not a path"),
     ],
 )
 def test_what_is_no_list_of_masks(masks, problem):

@@ -8,6 +8,7 @@ from pathlib import Path
 from styletransfer.errors import UsageError
 from styletransfer.settings.options import check_names, make
 from styletransfer.settings.picture import OPTIONS_OF, Settings, not_taken
+from styletransfer.text import suggestion
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 16
@@ -57,6 +58,7 @@ def read(name: str) -> Preset:
     if path.suffix != ".toml":
         raise UsageError(
             f"there is no preset {name!r}; choose one of {', '.join(names())}, or give a .toml file"
+            f"{suggestion(name, names())}"
         )
     values = _parse(path)
     description = values.pop("description", "")
