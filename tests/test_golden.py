@@ -10,9 +10,9 @@ from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.whole import Objective, statistics
 from styletransfer.optim.minimisers import lbfgsb
 from styletransfer.runtime.session import Device
-from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
+from tests.conftest import course, golden, golden_layers, golden_network, relative
 
-pytestmark = needs_shared
+pytestmark = pytest.mark.golden
 
 RUNS = (
     "caffenet_256_10_noise",
