@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
+from styletransfer import caffe, weights
 from styletransfer.errors import WeightsError
+from styletransfer.networks import NETWORKS
 from styletransfer.objective.whole import Objective
 from styletransfer.optim.minimisers import Iterate
+from tests.weights.weight_files import write_caffemodel
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -52,8 +54,6 @@ def golden_layers(run: dict[str, np.ndarray]) -> tuple[dict[str, float], dict[st
 @functools.cache
 def golden_network(name: str) -> onnx.ModelProto:
     """Return a network with the weights that the golden runs were made with."""
-    from styletransfer import caffe, weights
-
     if name in GOLDEN_WEIGHTS:
         folder = SHARED / "models" / name
         return caffe.convert(
@@ -103,12 +103,12 @@ def course(
 def quick_network(tmp_path_factory) -> tuple[str, Path]:
     """The fastest network with real weights, and the folder of networks that it lies in.
 
-    The weights that stand in for GoogLeNet's, put where its own would be kept: every checkout has
-    them, and nothing is fetched.
+    The weights that stand in for GoogLeNet's, which every checkout has. They are put there as a
+    caffemodel of the user's own: that comes before all that lies in other folders or is fetched.
     """
     folder = tmp_path_factory.mktemp("models")
     (folder / "googlenet").mkdir()
-    shutil.copy(
-        MODELS / "googlenet" / "googlenet-distilled.onnx", folder / "googlenet" / "googlenet.onnx"
-    )
+    _, shipped, _ = weights.read_shipped(NETWORKS["googlenet"])
+    write_caffemodel(folder / "googlenet" / "bvlc_googlenet.caffemodel", shipped)
+    weights.load("googlenet", [folder])
     return "googlenet", folder
