@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 
 # With an NVIDIA driver: ONNX Runtime's GPU build with the CUDA libraries, else the small CPU build.
 ifneq ($(wildcard /proc/driver/nvidia/version /dev/nvidiactl),)
@@ -10,7 +11,7 @@ else
 INSTALL := -r requirements-cpu.txt
 endif
 
-.PHONY: demo test test-all check clean
+.PHONY: demo check test test-all test-oldest clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("styletransfer needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -29,15 +30,27 @@ $(VENV)/installed-test: $(VENV)/installed requirements-test.txt
 demo: $(VENV)/installed
 	$(BIN)/python style.py -s images/style/night.jpg -c images/content/cat.jpg -m vgg16 -n 100 -l 512 --optimizer lbfgs -o outputs/demo.jpg
 
-# Every capability once, on real weights.
-test: $(VENV)/installed-test
+# What can be said without running anything: style, what each module may import, types.
+check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/mypy
+
+# Every capability once, on real weights.
+test: check
 	$(BIN)/python -m pytest
 
 # The slow ones too.
 test-all: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "slow or not slow"
 
+# The tests with the oldest release of each dependency that setup.cfg admits.
+test-oldest:
+	mkdir -p $(OLDEST)
+	$(PYTHON) tools/oldest.py > $(OLDEST)/constraints.txt
+	PIP_CONSTRAINT=$(OLDEST)/constraints.txt $(MAKE) VENV=$(OLDEST) $(OLDEST)/installed-test
+	$(OLDEST)/bin/python -m pytest
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(OLDEST)

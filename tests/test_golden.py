@@ -10,9 +10,9 @@ from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.statistics import statistics
 from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
-from tests.conftest import course, golden, golden_layers, golden_network, needs_shared, relative
+from tests.conftest import course, golden, golden_layers, golden_network, relative
 
-pytestmark = needs_shared
+pytestmark = pytest.mark.golden
 
 RUNS = (
     "caffenet_256_10_noise",

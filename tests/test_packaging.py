@@ -5,9 +5,11 @@ from importlib.metadata import EntryPoint
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from styletransfer import __main__
 from tests.conftest import ROOT
+from tools import oldest
 
 
 def lines(text: str) -> list[str]:
@@ -43,6 +45,15 @@ def test_the_small_install_has_the_same_ranges():
     small = [Requirement(r) for r in lines((ROOT / "requirements-cpu.txt").read_text())]
     wanted = [r for r in declared() if r.name != "onnxruntime-gpu"]
     assert {r.name: r.specifier for r in small} == {r.name: r.specifier for r in wanted}
+
+
+def test_the_oldest_releases_are_the_lower_bounds():
+    pins = {pin.name: pin.specifier for pin in map(Requirement, oldest.constraints())}
+    bounds = {
+        wanted.name: [bound.version for bound in wanted.specifier if bound.operator == ">="]
+        for wanted in declared()
+    }
+    assert pins == {name: SpecifierSet(f"=={version}") for name, (version,) in bounds.items()}
 
 
 def test_the_console_script():

@@ -7,10 +7,10 @@ from styletransfer import caffe
 from styletransfer.caffe.schema import NetParameter
 from styletransfer.errors import NetworkError
 from tests.caffe.caffe_files import blob, write_caffemodel
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import SHARED
 
 
-@needs_shared
+@pytest.mark.golden
 def test_weights_are_read_bit_by_bit():
     weights = caffe.read_caffemodel(SHARED / "models" / "googlenet" / "bvlc_googlenet.caffemodel")
     digests = {
@@ -97,7 +97,7 @@ def test_names_that_are_quoted_are_bounded(tmp_path, copies):
 # --- means ----------------------------------------------------------------------------------------
 
 
-@needs_shared
+@pytest.mark.golden
 def test_mean_of_ilsvrc():
     mean = caffe.read_mean(SHARED / "models" / "googlenet" / "ilsvrc_2012_mean.npy")
     np.testing.assert_allclose(mean, [104.00698793, 116.66876762, 122.67891434], atol=1e-8)

@@ -17,7 +17,7 @@ from tests.caffe.caffe_files import (
     weights_of_convolution,
     write_caffemodel,
 )
-from tests.conftest import CONFORMANCE, SHARED, golden, needs_shared
+from tests.conftest import CONFORMANCE, SHARED, golden
 
 NETS = sorted(path.stem for path in CONFORMANCE.glob("*.prototxt"))
 LOOSE = ("lrn", "power")  # these nets to 1e-4, the rest to 1e-5
@@ -67,7 +67,7 @@ def test_both_generations_give_the_same_graph(name):
     assert v1.graph == v2.graph
 
 
-@needs_shared
+@pytest.mark.golden
 def test_googlenet_features_are_those_of_the_real_caffe():
     folder = SHARED / "models" / "googlenet"
     model = caffe.convert(

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from styletransfer import cli, images
 from styletransfer.jobs import recipe
 from styletransfer.jobs.task import Task
+from styletransfer.networks import NETWORKS
 from styletransfer.progress import Stop
 from styletransfer.settings import Settings
 from styletransfer.transfer import Summary, facade
@@ -25,9 +27,13 @@ WAVE = ROOT / "images" / "style" / "wave.jpg"
 
 
 @pytest.fixture
-def run(quick_network, capsys):
-    """Return a function that runs the command and returns its code, stdout and stderr."""
+def run(quick_network, capsys, monkeypatch):
+    """Return a function that runs the command and returns its code, stdout and stderr.
+
+    Pictures have 96 pixels at least instead of 224.
+    """
     name, folder = quick_network
+    monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], input_size=96))
 
     def command(*arguments, model=name):
         common = ["image", "--models", folder, "-g", -1]
@@ -39,7 +45,7 @@ def run(quick_network, capsys):
     return command
 
 
-SHORT = ("-n", 1, "-l", 64)
+SHORT = ("-n", 1, "-l", 64, "--optimizer", "lbfgs")
 
 
 def test_a_batch_goes_on_after_a_broken_file_and_does_only_what_is_missing(run, tmp_path):
@@ -393,8 +399,8 @@ def test_alpha_is_kept(run, tmp_path):
     assert run("-s", WAVE, "-c", tmp_path / "cat.png", "-o", output, *SHORT)[0] == 0
     made = np.asarray(Image.open(output))
     assert made.shape[2] == 4
-    assert made[:, :40, 3].max() == 0
-    assert made[:, -40:, 3].min() == 255
+    assert made[:, :20, 3].max() == 0
+    assert made[:, -20:, 3].min() == 255
 
 
 def test_masks_and_a_first_image_from_files(run, tmp_path):

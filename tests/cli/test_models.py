@@ -7,7 +7,7 @@ import pytest
 
 from styletransfer import cli, weights
 from styletransfer.errors import WeightsError
-from tests.conftest import MODELS, SHARED, needs_shared
+from tests.conftest import CONFORMANCE, MODELS
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +56,14 @@ def test_models_fetch_an_unknown_network(capsys):
     assert "'vgg17'" in capsys.readouterr().err
 
 
-@needs_shared
 def test_models_convert(capsys, tmp_path):
-    folder = SHARED / "models" / "caffenet"
-    files = [folder / "deploy.prototxt", folder / "random_caffenet.caffemodel"]
+    files = [CONFORMANCE / f"inception_like.{kind}" for kind in ("prototxt", "caffemodel")]
     output = tmp_path / "new" / "x.onnx"
     assert cli.main(["models", "convert", *map(str, files), str(output)]) == 0
     assert f"saved {output}" in capsys.readouterr().err
     model = onnx.load(output)
     onnx.checker.check_model(model)
-    assert "conv5" in [value.name for value in model.graph.output]
+    assert [value.name for value in model.graph.output] == ["a", "b1", "b2", "p", "pp", "out"]
     assert cli.main(["models", "convert", "none.prototxt", str(files[1]), str(output)]) == 1
     assert "none.prototxt" in capsys.readouterr().err
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from styletransfer import images
-from tests.conftest import SHARED, golden, needs_shared
+from tests.conftest import SHARED, golden
 
 MEAN = np.array([104.00698793, 116.66876762, 122.67891434])
 
 
-@needs_shared
+@pytest.mark.golden
 @pytest.mark.parametrize(
     ("name", "length", "input_size"),
     [
@@ -34,7 +34,7 @@ def test_networks_see_what_the_original_saw(name, length, input_size):
         np.testing.assert_allclose(data[0], run[key], rtol=0, atol=1e-4)
 
 
-@needs_shared
+@pytest.mark.golden
 def test_a_style_stretched_over_the_content_is_the_originals(rgb):
     run = golden("googlenet_400_10_mixed")
     style = images.load(SHARED / "images" / "style" / "starry_night.jpg")

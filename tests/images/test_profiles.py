@@ -8,7 +8,7 @@ from PIL import Image
 
 from styletransfer import images
 from styletransfer.images import profiles
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import ROOT
 
 # Columns are red, green and blue in XYZ, adapted to D50.
 ADOBE = np.array(
@@ -32,9 +32,11 @@ def fixed(*numbers):
     return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
 
 
-def profile(space, gamma, primaries=None):
-    """An ICC profile, version 2, of a gamma and of primaries (the columns) if in colour."""
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+def profile(space, curve, primaries=None):
+    """An ICC profile, version 2, of a gamma or a table, and of primaries (columns) if in colour."""
+    entries = [round(curve * 256)] if np.isscalar(curve) else np.rint(curve * 65535).astype(int)
+    curve = b"curv\0\0\0\0" + struct.pack(f">I{len(entries)}H", len(entries), *entries)
+    curve += bytes(-len(curve) % 4)
     tags = {b"wtpt": b"XYZ \0\0\0\0" + fixed(*D50)}
     if primaries is None:
         tags[b"kTRC"] = curve
@@ -93,13 +95,18 @@ def test_gray_pixels_with_a_profile_of_colours_are_converted(tmp_path):
     np.testing.assert_allclose(images.load(tmp_path / "a.png"), encoded(100 / 255), atol=1.5 / 255)
 
 
-@needs_shared
-def test_a_profile_of_srgb_changes_nothing():
-    path = SHARED / "images" / "content" / "nanjing.jpg"
-    with Image.open(path) as image:
-        assert image.info["icc_profile"] != profiles.srgb()
-        expected = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
-    np.testing.assert_array_equal(images.load(path), expected)
+def decoded(values):
+    """The inverse of `encoded`."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def test_a_profile_of_srgb_changes_nothing(tmp_path):
+    """Not even where a coarse table for its curve rounds a tenth of the levels otherwise."""
+    pixels = np.asarray(Image.open(ROOT / "images" / "content" / "cat.jpg"))
+    own = profile(b"RGB ", decoded(np.linspace(0, 1, 17)), SRGB)
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=own)
+    expected = np.float32(pixels) / np.float32(255)
+    np.testing.assert_array_equal(images.load(tmp_path / "a.png"), expected)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from styletransfer import caffe, networks
 from styletransfer.networks import MEAN, NETWORKS
 from tests.caffe.caffe_files import write_caffemodel
-from tests.conftest import SHARED, golden, golden_layers, needs_shared
+from tests.conftest import SHARED, golden, golden_layers
 
 MODELS = SHARED / "models"
 PROTOTXTS = {
@@ -27,7 +27,7 @@ def random_weights(name):
     }
 
 
-@needs_shared
+@pytest.mark.golden
 @pytest.mark.parametrize("shape", [(1, 3, 227, 241), (1, 3, "height", "width")], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_table_gives_the_graph_of_the_prototxt(name, shape, tmp_path):
@@ -43,7 +43,7 @@ def test_table_gives_the_graph_of_the_prototxt(name, shape, tmp_path):
         assert getattr(graph, part) == getattr(converted, part), part
 
 
-@needs_shared
+@pytest.mark.golden
 @pytest.mark.parametrize("name", CAFFEMODELS)
 def test_weight_shapes_are_those_of_the_caffemodel(name):
     weights = caffe.read_caffemodel(MODELS / name / f"{CAFFEMODELS[name]}.caffemodel")
@@ -51,7 +51,7 @@ def test_weight_shapes_are_those_of_the_caffemodel(name):
     assert shapes == {layer: tuple(a.shape for a in arrays) for layer, arrays in weights.items()}
 
 
-@needs_shared
+@pytest.mark.golden
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_to_match_are_those_of_the_original(name):
     style, content = golden_layers(golden(f"{name}_256_20"))
@@ -59,7 +59,7 @@ def test_layers_to_match_are_those_of_the_original(name):
     assert NETWORKS[name].content_layers == content
 
 
-@needs_shared
+@pytest.mark.golden
 def test_mean_is_that_of_ilsvrc():
     mean = caffe.read_mean(MODELS / "caffenet" / "ilsvrc_2012_mean.npy")
     np.testing.assert_allclose(MEAN, mean, atol=1e-8)

@@ -1,6 +1,7 @@
 """The class: the original's contract, and each effect shown by a number, on real weights."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,16 @@ from tests.conftest import ROOT
 CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
 WAVE = images.load(ROOT / "images" / "style" / "wave.jpg")
 NIGHT = images.load(ROOT / "images" / "style" / "night.jpg")
-SHAPE = (224, 337, 3)
+SHAPE = (96, 144, 3)
 
 
 @pytest.fixture(scope="module")
 def transfer(quick_network):
+    """Style transfer with pictures of 96 pixels at least instead of 224, five times as fast."""
     name, folder = quick_network
-    return StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
+    transfer = StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
+    transfer.network = replace(transfer.network, input_size=SHAPE[0])
+    return transfer
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +160,7 @@ def test_options_are_checked(transfer):
 
 def test_first_images(transfer):
     """After one tiny step from each, the image still shows what it began from."""
-    size = (224, 337)
+    size = SHAPE[:2]
     begun = {}
     for init in ("content", "mixed", "-1", NIGHT):
         seen = []
@@ -176,7 +180,7 @@ def test_first_images(transfer):
     content = images.resize(CONTENT, size)
     assert np.abs(begun["content"] - content).mean() < 1e-3
     mixed = 0.95 * content + 0.05 * images.resize(WAVE, size)
-    assert np.abs(begun["mixed"] - mixed).mean() < 2e-3
+    assert np.abs(begun["mixed"] - mixed).mean() < 4e-3
     assert np.abs(begun[str(NIGHT)[:7]] - images.resize(NIGHT, size)).mean() < 1e-3
     noise = begun["-1"]
     assert np.abs(noise - content).mean() > 0.1
@@ -194,16 +198,17 @@ def test_uint8_is_taken_too(picture, plain):
     assert np.abs(made - plain).mean() < 1e-3
 
 
-def test_weights_of_styles(transfer, picture, plain):
-    alone = picture(WAVE, NIGHT, style_weights=[3, 0])
-    assert np.abs(alone - plain).mean() < 2e-3
-    shares = []
-    for weights in ([9, 1], [1, 9]):
-        picture(WAVE, NIGHT, style_weights=weights, n_iter=8)
-        result = transfer.get_generated()
-        shares.append([np.abs(result.mean((0, 1)) - s.mean((0, 1))).sum() for s in (WAVE, NIGHT)])
-    assert shares[0][0] < shares[1][0]
-    assert shares[1][1] < shares[0][1]
+def test_weights_of_styles(picture, plain):
+    def difference(image, other):
+        return np.abs(image - other).mean()
+
+    assert difference(picture(WAVE, NIGHT, style_weights=[3, 0]), plain) < 2e-3
+    night = picture(NIGHT)
+    mostly_wave, mostly_night = (
+        picture(WAVE, NIGHT, style_weights=weights) for weights in ([9, 1], [1, 9])
+    )
+    assert difference(mostly_wave, plain) < difference(mostly_wave, night) / 2
+    assert difference(mostly_night, night) < difference(mostly_night, plain) / 2
 
 
 def test_style_masks(picture):
@@ -212,8 +217,8 @@ def test_style_masks(picture):
     made = picture(WAVE, style_masks=[left])
     change = np.abs(made - images.resize(CONTENT, SHAPE[:2])).mean(axis=(0, 2))
     # Far from the border, beyond the reach of the deepest layer.
-    assert change[:80].mean() > 10 / 255
-    assert change[-40:].max() < 0.1 / 255
+    assert change[:36].mean() > 10 / 255
+    assert change[-18:].max() < 0.1 / 255
 
 
 def test_content_mask(picture, plain):
@@ -224,12 +229,12 @@ def test_content_mask(picture, plain):
     difference = {
         name: np.abs(made - content).mean(axis=(0, 2))
         for name, made in (
-            ("all", picture(ratio=1e2, n_iter=6)),
-            ("left", picture(ratio=1e2, n_iter=6, content_mask=left)),
+            ("all", picture(ratio=1e2, n_iter=16)),
+            ("left", picture(ratio=1e2, n_iter=16, content_mask=left)),
         )
     }
     gain = difference["left"] - difference["all"]
-    assert gain[-100:].mean() > gain[:100].mean() + 1 / 255
+    assert gain[-43:].mean() > gain[:43].mean() + 1 / 255
 
 
 @pytest.mark.parametrize("method", ["luminance", "lab"])
@@ -258,7 +263,7 @@ def test_total_variation_smooths(picture, plain):
     def variation(image):
         return np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean()
 
-    for kind, weight in (("l1", 1e6), ("l2", 1e7), ("nine-point", 1e12)):
+    for kind, weight in (("l1", 1e8), ("l2", 1e9), ("nine-point", 3e13)):
         assert variation(picture(tv=weight, tv_kind=kind)) < 0.9 * variation(plain)
 
 
@@ -304,7 +309,7 @@ def test_limits(transfer):
 
 
 def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
-    options = {"length": 200, "n_iter": 6, "init": "content", "scales": "2"}
+    options = {"length": 144, "n_iter": 6, "init": "content", "scales": "2"}
     transfer.transfer_style(WAVE, CONTENT, time=0.01, **options)
     assert transfer.summary.reason == "the 0.01 seconds are over"
     height, width = transfer.get_generated().shape[:2]
@@ -360,9 +365,9 @@ def test_one_objective_serves_pictures_of_one_size(transfer, monkeypatch):
             super().__init__(*arguments)
 
     monkeypatch.setattr(problem, "WholeObjective", Counted)
-    for content, length in ((CONTENT, 70), (CONTENT[::-1], 70), (CONTENT, 400)):
+    for content, length in ((CONTENT, 70), (CONTENT[::-1], 70), (CONTENT, 180)):
         transfer.transfer_style(WAVE, content, length, 1e4, 1, "content", gram="hw")
-    assert [shape[2:] for shape in made] == [(224, 337), (266, 400)]
+    assert [shape[2:] for shape in made] == [(96, 144), (120, 180)]
 
 
 def test_terms_add_up_to_the_loss_that_is_told(transfer, monkeypatch):
@@ -418,7 +423,7 @@ def test_without_memory_for_the_next_scale_the_coarser_picture_is_the_result(
         return make(self, settings, network, given, stage)
 
     monkeypatch.setattr(ProblemMaker, "make", scarce)
-    assert transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 4, "content", scales=2) == 2
+    assert transfer.transfer_style(WAVE, CONTENT, 144, 1e4, 4, "content", scales=2) == 2
     assert transfer.summary.stop is Stop.MEMORY
     assert transfer.get_generated().shape < SHAPE
     assert "not enough for the next scale (Unable to allocate 9 GiB)" in caplog.text
@@ -470,11 +475,11 @@ def test_a_preset_stands_for_what_is_left_at_its_default(transfer, tmp_path):
 
 def test_any_size_lifts_the_bound_on_the_short_side(transfer, caplog):
     with caplog.at_level("INFO", "styletransfer"):
-        transfer.transfer_style(WAVE, CONTENT, 150, 1e4, 1, "content", any_size=True)
-        assert "not 150 on its long side" not in caplog.text
-        assert transfer.get_generated().shape == (100, 150, 3)
-        transfer.transfer_style(WAVE, CONTENT, 150, 1e4, 1, "content")
-    assert "the result has 337 x 224 pixels, not 150 on its long side" in caplog.text
+        transfer.transfer_style(WAVE, CONTENT, 90, 1e4, 1, "content", any_size=True)
+        assert "not 90 on its long side" not in caplog.text
+        assert transfer.get_generated().shape == (60, 90, 3)
+        transfer.transfer_style(WAVE, CONTENT, 90, 1e4, 1, "content")
+    assert "the result has 144 x 96 pixels, not 90 on its long side" in caplog.text
 
 
 def test_the_keyword_arguments_are_those_of_settings():

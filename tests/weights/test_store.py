@@ -16,7 +16,7 @@ from styletransfer.errors import NetworkError, WeightsError
 from styletransfer.networks import NETWORKS
 from styletransfer.weights import cache, connection, containers, sources
 from styletransfer.weights.sources import Source
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import SHARED
 from tests.weights.file_server import closed_port, file_server
 from tests.weights.weight_files import random_weights, write_caffemodel
 
@@ -263,7 +263,7 @@ def test_two_caffemodels_are_one_too_many(tmp_path):
     assert weights.status("vgg16", [tmp_path]).problem == expected
 
 
-@needs_shared
+@pytest.mark.golden
 def test_bvlc_googlenet_is_recognised_by_its_tensors(tmp_path):
     (tmp_path / "googlenet").mkdir()
     shutil.copy(
