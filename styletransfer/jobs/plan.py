@@ -122,7 +122,7 @@ def check_sources(tasks: Sequence[Task]) -> None:
     Those of tasks that may be skipped count too: a picture that goes in is no result.
     """
     going_in = {path for task in tasks for paths in task.files.values() for path in paths}
-    sources = {_identity(path): path for path in going_in if path.exists()}
+    sources = {_identity(path): path for path in going_in if os.path.exists(path)}
     for task in tasks:
         for path in task.overwritten():
             source = sources.get(_identity(path))

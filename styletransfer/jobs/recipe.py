@@ -123,7 +123,7 @@ def compare(path: Path, task: Task) -> Existing | None:
     """Say what a file that is there has to do with a task; None if there is none."""
     from styletransfer import images
 
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     try:
         stored = images.read_parameters(path)

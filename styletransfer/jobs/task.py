@@ -1,5 +1,6 @@
 """One picture to be made, as a value: all that goes in, what is made of it, and where it goes."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ class Task:
 
     def overwritten(self) -> list[Path]:
         """Return the files that are there and may be written over, any snapshot's included."""
-        found = [path for path in (self.output, *self.written()) if path.exists()]
+        found = [path for path in (self.output, *self.written()) if os.path.exists(path)]
         folder = self.output.parent
         if not (self.extras.save_every and folder.is_dir()):
             return found

@@ -131,7 +131,8 @@ def test_pictures_that_cannot_be_read(capsys, tmp_path, name, content, part):
 
 
 def test_unknown_layer(capsys, short):
-    line = error_of(capsys, [*short, "--style-layers", "conv9_9"], 1)
+    assert cli.main_style([*short, "--style-layers", "conv9_9"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
     assert "'conv9_9'" in line
     assert ", inception_3a/output, " in line
 
@@ -217,9 +218,10 @@ def plain_run(tmp_path_factory, short):
 def test_without_cuda_there_is_one_warning_and_no_noise(plain_run):
     done, _ = plain_run
     assert done.returncode == 0
-    warning, size, *lines = done.stderr.splitlines()
+    warning, why, size, *lines = done.stderr.splitlines()
     assert warning.startswith("warning: CUDA device 0 is not used, but the CPU: ")
-    assert size == "337 x 224 pixels on CPUExecutionProvider"
+    assert why.startswith("the result has 337 x 224 pixels, not 64 on its long side, so that ")
+    assert size == "preparing 337 x 224 pixels on CPU"
     assert all(re.fullmatch(r"\d/2 \(.*, \d+ s left\) loss \S+", line) for line in lines)
     assert lines[-1].startswith("2/2 ")
 
@@ -314,7 +316,8 @@ def signalled(arguments, numbers, preexec=heed_signals):
 def test_a_signal_saves_the_best_image(tmp_path, short, numbers, code):
     output = tmp_path / "x.png"
     ended, out, err = signalled([*short, "-n", 500, "-v", "-o", output], numbers)
-    assert ended == code
+    # A later signal may come when all is saved, and the handlers are those of before.
+    assert ended in (code, -numbers[-1]) if len(numbers) > 1 else ended == code
     assert "Traceback" not in err
     assert "stopped because interrupted" in out
     assert images.load(output).shape == (224, 337, 3)

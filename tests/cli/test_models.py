@@ -52,7 +52,7 @@ def test_models_fetch_what_is_here(capsys):
 
 
 def test_models_fetch_an_unknown_network(capsys):
-    assert cli.main(["models", "fetch", "vgg17"]) == 1
+    assert cli.main(["models", "fetch", "vgg17"]) == 2
     assert "'vgg17'" in capsys.readouterr().err
 
 
