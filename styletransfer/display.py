@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from styletransfer.progress import Download, Progress
+from styletransfer.progress import Begun, Download, Progress
+from styletransfer.text import encodable, printable
 
 INTERVAL = 10.0
 """Seconds between two lines where there is no terminal, so that the log of a long run is short."""
@@ -14,8 +15,8 @@ INTERVAL = 10.0
 class Display:
     """Shows what it is told, if it is `shown`: what the callbacks of the library get.
 
-    A bar has the percentage, the rate, the time left and the loss. Without a terminal downloads are
-    not shown.
+    A bar has the percentage, the time so far, the rate, the time left and the loss. Without a
+    terminal downloads are not shown.
     """
 
     def __init__(self, shown: bool = True) -> None:
@@ -23,7 +24,7 @@ class Display:
         self._terminal = shown and sys.stderr.isatty()
         self._bar: Any = None
         self._what = ""
-        self._last_line = time.monotonic()
+        self._begun = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -42,14 +43,30 @@ class Display:
             self._bar.finish(dirty=True)
             self._bar = None
 
-    def show(self, step: Progress | Download) -> None:
+    def show(self, step: Progress | Download | Begun) -> None:
         """Show one step."""
-        if self._terminal and isinstance(step, Download):
+        if isinstance(step, Begun):
+            self._begin(step)
+        elif self._terminal and isinstance(step, Download):
             self._transferred(step)
         elif self._terminal and isinstance(step, Progress):
             self._iterated(step)
         elif self._shown and isinstance(step, Progress):
             self._print_line(step)
+
+    def _begin(self, step: Begun) -> None:
+        """Say which picture of several comes, and how long all will take."""
+        now = time.monotonic()
+        if step.number == 1:
+            self._begun = now
+        self._last_line = now
+        if not self._shown or step.total < 2:
+            return
+        left = ""
+        if step.number > 1:
+            seconds = (now - self._begun) / (step.number - 1) * (step.total - step.number + 1)
+            left = f", {_duration(seconds)} left for all"
+        self._print(f"{step.number} of {step.total}: {step.name}{left}")
 
     def _iterated(self, step: Progress) -> None:
         import progressbar
@@ -61,17 +78,28 @@ class Display:
                 progressbar.Bar(),
                 " ",
                 progressbar.SimpleProgress(),
+                # The bar's own times begin with the first iteration's end, and disagree with the
+                # rate; the numbers themselves go in, with the digits that the widgets give them.
+                *(
+                    widget
+                    for name in ("time", "rate", "left")
+                    for widget in (
+                        " ",
+                        progressbar.Variable(name, format="{formatted_value}", width=6),
+                    )
+                ),
                 " ",
-                progressbar.Variable("rate", format="{formatted_value}", width=10),
-                " ",
-                progressbar.ETA(),
-                " ",
-                # The number itself goes in, with the digits that the widget gives it.
                 progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
             ]
             self._bar = progressbar.ProgressBar(max_value=step.iterations, widgets=widgets)
             self._bar.start()
-        self._bar.update(step.iteration, rate=_rate(step), loss=step.loss)
+        self._bar.update(
+            step.iteration,
+            time=_duration(step.seconds),
+            rate=_rate(step),
+            left=f"{_duration(_left(step))} left",
+            loss=step.loss,
+        )
 
     def _transferred(self, step: Download) -> None:
         import progressbar
@@ -80,7 +108,8 @@ class Display:
             self.end()
             self._what = step.what
             length = step.total or progressbar.UnknownLength
-            self._bar = progressbar.DataTransferBar(prefix=f"{step.what} ", max_value=length)
+            prefix = f"{printable(step.what, 80)} "
+            self._bar = progressbar.DataTransferBar(prefix=prefix, max_value=length)
             self._bar.start()
         self._bar.update(step.done)
 
@@ -89,16 +118,30 @@ class Display:
         if step.iteration < step.iterations and now - self._last_line < INTERVAL:
             return
         self._last_line = now
-        left = step.seconds / step.iteration * (step.iterations - step.iteration)
-        print(
-            f"{step.iteration}/{step.iterations} ({_rate(step)}, {left:.0f} s left)"
-            f" loss {step.loss:.3e}",
-            file=sys.stderr,
-            flush=True,
+        self._print(
+            f"{step.iteration}/{step.iterations} ({_rate(step)}, {_left(step):.0f} s left)"
+            f" loss {step.loss:.3e}"
         )
+
+    def _print(self, line: str) -> None:
+        text = encodable(printable(line), sys.stderr.encoding)
+        print(text, file=sys.stderr, flush=True)
+
+
+def _left(step: Progress) -> float:
+    """Return the seconds that are left, at the rate so far."""
+    return step.seconds / step.iteration * (step.iterations - step.iteration)
 
 
 def _rate(step: Progress) -> str:
     """Return iterations a second, or seconds an iteration where there are fewer than one."""
     rate = step.iteration / max(step.seconds, 1e-9)
     return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in words: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

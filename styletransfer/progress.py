@@ -57,6 +57,23 @@ class Download:
     total: int | None = None
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A picture of several is begun.
+
+    Attributes
+    ----------
+    number, total : int
+        Which one it is, from 1, and how many there are.
+    name : str
+        What it is made of.
+    """
+
+    number: int
+    total: int
+    name: str
+
+
 class Stop(enum.Enum):
     """Why a run ended; `Summary.reason` says it in words."""
 

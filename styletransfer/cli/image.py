@@ -2,15 +2,17 @@
 
 import argparse
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
+from styletransfer.cli import sheet, streams
 from styletransfer.cli.arguments import add_common, add_settings, given
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import ImageError, UsageError
-from styletransfer.progress import Download, Progress
+from styletransfer.progress import Begun, Download, Progress
 from styletransfer.settings import presets
 
 if TYPE_CHECKING:
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     from styletransfer.jobs.recipe import Recipe
     from styletransfer.jobs.task import Machine, Task
 
+FORMATS = ("jpg", "png", "tif", "webp")
+
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    _add_pictures(parser)
+    _add_pictures_in(parser)
+    _add_pictures_out(parser)
     add_settings(parser)
     add = parser.add_argument_group("the machine").add_argument
     add(
@@ -46,35 +51,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {styletransfer.__version__}"
     )
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, streamed=False)
 
 
-def _add_pictures(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what goes in and what comes out."""
+def _add_pictures_in(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what goes in."""
     add = parser.add_argument_group("pictures in").add_argument
-    files: dict[str, Any] = {"nargs": "+", "type": _path, "metavar": "FILE"}
+    files: dict[str, Any] = {"nargs": "+", "type": path, "metavar": "FILE"}
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
         "--content-img",
         **files,
-        help="the content image; of several, or of a folder, each becomes a picture",
+        help="the content image; of several, or of a folder, each becomes a picture; - is what"
+        " comes from standard input",
     )
     add("--all-pairs", action="store_true", help="each style makes a picture of its own")
     add("--style-masks", **files, help="gray images: where in the result each style applies")
-    add("--content-mask", type=_path, metavar="FILE", help="where in the result the content counts")
+    add("--content-mask", type=path, metavar="FILE", help="where in the result the content counts")
     add("--preset", metavar="NAME", help="parameters under a name, or a .toml file of them")
-    add("--like", type=_path, metavar="FILE", help="repeat a picture that this program made")
+    add("--like", type=path, metavar="FILE", help="repeat a picture that this program made")
+
+
+def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what comes out."""
     add = parser.add_argument_group("pictures out").add_argument
     add(
         "-o",
         "--output",
-        type=_name,
+        type=name,
         metavar="FILE",
-        help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /"
-        " (default: a name of the arguments, in outputs)",
+        help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /;"
+        " - is standard output (default: a name of the arguments, in outputs)",
     )
     add("--overwrite", action="store_true", help="make what is there already of several again")
+    add(
+        "--format",
+        choices=FORMATS,
+        default="jpg",
+        help="the format of results whose name is made (default: jpg)",
+    )
     add(
         "--depth",
         type=int,
@@ -83,21 +99,38 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         help="bits a channel: 8, or 16 in .png, .tif",
     )
     add("--save-every", type=_count, metavar="N", help="write the image after every N iterations")
+    add(
+        "--preview",
+        type=path,
+        metavar="FILE",
+        help="rewrite this file every two seconds with the image so far",
+    )
     add("--grid", action="store_true", help="write content, styles and result side by side, too")
     add("--plot", action="store_true", help="draw the course of the loss, too")
+    add(
+        "--sheet",
+        action="store_true",
+        help="make one sheet of small pictures over one or two parameters, whose values are"
+        " separated by commas: --sheet -r 1e3,1e4,1e5 --style-scale 0.5,1,2",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Render one picture, or several."""
+    with streams.redirected(options) as redirected:
+        return sheet.run(redirected) if options.sheet else _run(redirected)
+
+
+def _run(options: argparse.Namespace) -> int:
     from styletransfer.jobs.plan import plan
 
-    order, machine, like = _order(options)
-    tasks = plan(order)
+    asked, machine, like = order(options)
+    tasks = plan(asked)
     _check_writable(tasks)
-    return _make(tasks, machine, like, options, order.is_batch)
+    return make(tasks, machine, options, asked.is_batch, like)
 
 
-def _order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | None"]:
+def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | None"]:
     """Return what the arguments ask for, as values; from here on there are no arguments."""
     from styletransfer.jobs.plan import Order
     from styletransfer.jobs.task import Extras, Machine
@@ -116,7 +149,7 @@ def _order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | N
         if not paths:
             raise UsageError(f"there is no {flag}; give a file")
     ratio = typed.get("ratio")
-    order = Order(
+    asked = Order(
         tuple(contents),
         tuple(styles),
         presets.override(values, typed),
@@ -125,12 +158,13 @@ def _order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | N
         options.output,
         options.overwrite,
         None if ratio is None else str(ratio),
+        f".{options.format}",
         tuple(masks or ()),
         content_mask,
-        Extras(options.depth, options.save_every, options.grid, options.plot),
+        Extras(options.depth, options.save_every, options.grid, options.plot, options.preview),
     )
     models = None if options.models is None else Path(options.models)
-    return order, Machine(options.gpu_id, threads or 0, models), like
+    return asked, Machine(options.gpu_id, threads or 0, models), like
 
 
 def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], "Recipe | None"]:
@@ -164,23 +198,23 @@ def _check_writable(tasks: Sequence["Task"]) -> None:
         raise UsageError(str(error)) from error
 
 
-def _make(
+def make(
     tasks: Sequence["Task"],
     machine: "Machine",
-    like: "Recipe | None",
     options: argparse.Namespace,
     batch: bool,
+    like: "Recipe | None" = None,
 ) -> int:
     """Make pictures and say what became of each; of several, go on after one that fails."""
     from styletransfer.display import Display
     from styletransfer.jobs.local import Watch, make_all
 
     signals = options.signals
-    code = 0
+    made = failed = 0
     # With --verbose there is a line for each iteration, which a bar would only tear apart.
     with Display(not (options.quiet or options.verbose)) as display:
 
-        def tell(step: Progress | Download) -> None:
+        def tell(step: Progress | Download | Begun) -> None:
             signals.saving = signals.saving or isinstance(step, Progress)
             display.show(step)
 
@@ -194,10 +228,21 @@ def _make(
             if outcome.error is not None:
                 content = str(outcome.task.content)
                 complain(outcome.error, "" if content in str(outcome.error) else content)
-                code = 1
-            elif not options.quiet:
-                _sum_up(outcome)
-    return signals.code if signals.stopped() else code
+                failed += 1
+                continue
+            made += 1
+            if not options.quiet:
+                _sum_up(outcome, options.streamed)
+    if batch and not options.quiet:
+        _tally(len(tasks), made, failed)
+    return signals.code if signals.stopped() else int(failed > 0)
+
+
+def _tally(asked: int, made: int, failed: int) -> None:
+    """Say what became of several pictures."""
+    counts = {"failed": failed, "not begun": asked - made - failed}
+    rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    say(f"{made} of {asked} pictures made{rest}")
 
 
 def _say_saved(outcome: "Outcome") -> None:
@@ -205,7 +250,7 @@ def _say_saved(outcome: "Outcome") -> None:
         logger.warning("the best picture so far is saved in %s", outcome.output)
 
 
-def _sum_up(outcome: "Outcome") -> None:
+def _sum_up(outcome: "Outcome", streamed: bool) -> None:
     end = outcome.summary
     if end is None or outcome.output is None:
         return
@@ -213,19 +258,24 @@ def _sum_up(outcome: "Outcome") -> None:
         f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
         f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}"
     )
-    say(f"saved {outcome.output.resolve()}")
+    if not streamed:
+        say(f"saved {outcome.output.resolve()}")
 
 
-def _name(text: str) -> str:
+def name(text: str) -> str:
     """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; give a file")
+    if re.match(r"[a-z][a-z0-9+.]+://", text, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(
+            f"{text} is an address, and nothing is fetched from there: save it, and give the file"
+        )
     return text
 
 
-def _path(text: str) -> Path:
+def path(text: str) -> Path:
     """Parse a path."""
-    return Path(_name(text))
+    return Path(name(text))
 
 
 def _count(text: str) -> int:

@@ -9,9 +9,9 @@ from styletransfer.errors import StyleTransferError, explain
 from styletransfer.text import encodable, printable
 
 
-def say(line: str) -> None:
-    """Print a line to stdout, whatever characters it can encode."""
-    print(encodable(printable(line), sys.stdout.encoding), flush=True)
+def say(line: str, limit: int = 2000) -> None:
+    """Print a line to stdout, whatever characters it can encode, and at most so long."""
+    print(encodable(printable(line, limit), sys.stdout.encoding), flush=True)
 
 
 def complain(error: Exception, about: str = "") -> None:
@@ -20,6 +20,11 @@ def complain(error: Exception, about: str = "") -> None:
     _to_stderr(f"error: {printable(text)}")
     for detail in error.details if isinstance(error, StyleTransferError) else ():
         _to_stderr(f"  {printable(detail)}")
+
+
+def warn(line: str) -> None:
+    """Print a warning to stderr."""
+    _to_stderr(f"warning: {printable(line)}")
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import styletransfer
-from styletransfer.cli import image, models, presets
-from styletransfer.cli.messages import complain, logging_to_stderr
+from styletransfer.cli import image, models, presets, show
+from styletransfer.cli.messages import complain, logging_to_stderr, warn
 from styletransfer.cli.signals import Interrupted, Signals
 from styletransfer.errors import UsageError
-from styletransfer.text import printable
+from styletransfer.text import printable, suggestion
 
 # Nothing heavy is imported up here, nor by the commands: --help must come at once.
 
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     )
     presets.add_arguments(commands.add_parser("presets", help="list the presets"))
+    show.add_arguments(
+        commands.add_parser("show", help="print how a picture was made, as a command")
+    )
     return _run(parser.parse_args(arguments))
 
 
@@ -69,6 +72,7 @@ def _run(options: argparse.Namespace, outputs: Path | None = None) -> int:
     with logging_to_stderr(options.quiet), Signals() as signals:
         options.signals = signals
         try:
+            _warn_of_another_package()
             code: int = options.command(options)
             print(end="", flush=True)
             return code
@@ -93,8 +97,16 @@ def _drop_output() -> None:
 class _Parser(argparse.ArgumentParser):
     """Tells what is wrong with arguments as everything else is told: in one line."""
 
+    words: tuple[str, ...] = ()
+    """The arguments as they were given."""
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        _Parser.words = tuple(sys.argv[1:] if args is None else args)
+        return super().parse_args([_american(word) for word in _Parser.words], namespace)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {printable(message)} (--help lists the arguments)\n")
+        hint = _hint(message, self, _Parser.words)
+        self.exit(2, f"error: {printable(message)}{printable(hint)} (--help lists the arguments)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         try:
@@ -103,3 +115,58 @@ class _Parser(argparse.ArgumentParser):
             _drop_output()
             status = 1
         super().exit(status, message)
+
+
+_BRITISH = {"colour": "color", "optimiser": "optimizer", "normalis": "normaliz"}
+
+
+def _american(word: str) -> str:
+    """Return a flag as it is spelt here; other words stay as they are."""
+    flag, equals, value = word.partition("=")
+    if not flag.startswith("--"):
+        return word
+    for british, american in _BRITISH.items():
+        flag = flag.replace(british, american)
+    return f"{flag}{equals}{value}"
+
+
+def _hint(message: str, parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
+    """Return the end of a sentence that says what was meant."""
+    if message.startswith("unrecognized arguments: "):
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        return suggestion(unknown.partition("=")[0], _flags(parser))
+    files = [
+        word for word in words if word.startswith("-") and Path(word).suffix.lower() in _ENDINGS
+    ]
+    return f"; for a file whose name begins with - give ./{files[0]}" if files else ""
+
+
+_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".toml")
+
+
+def _flags(parser: argparse.ArgumentParser) -> list[str]:
+    """Return all flags of a parser and of those below it."""
+    found: list[str] = []
+    for action in parser._actions:
+        found += action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                found += _flags(below)
+    return found
+
+
+def _warn_of_another_package() -> None:
+    """Say so where the registry's unrelated package of the same import name is installed, too."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        other = distribution("styletransfer")
+    except PackageNotFoundError:
+        return
+    if any(need.startswith("onnxruntime") for need in other.requires or []):
+        return  # this program itself, installed when it had that name
+    warn(
+        f"the package styletransfer {other.version} is installed, an unrelated program whose"
+        " modules have the same names as those of styletransfer-onnx; `pip uninstall"
+        " styletransfer`, then install this one again"
+    )

@@ -1,6 +1,7 @@
 """Pictures made on this machine, from their files to their files."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from styletransfer.errors import StyleTransferError
 from styletransfer.jobs import plot, recipe
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
-from styletransfer.progress import Download, Progress, Stop
+from styletransfer.progress import Begun, Download, Progress, Stop
 from styletransfer.storage import digest
 from styletransfer.transfer import StyleTransfer, Summary
 
@@ -26,14 +27,15 @@ class Watch:
     Attributes
     ----------
     tell : callable
-        Gets a `Progress` after each iteration, and a `Download` while networks are fetched.
+        Gets a `Begun` before each picture, a `Progress` after each iteration, and a `Download`
+        while networks are fetched.
     stopped : callable
         Asked between evaluations; where it returns true, the run ends with the best image so far.
     verbose : bool
         Whether each iteration is logged.
     """
 
-    tell: Callable[[Progress | Download], None] = lambda step: None
+    tell: Callable[[Progress | Download | Begun], None] = lambda step: None
     stopped: Callable[[], bool] = lambda: False
     verbose: bool = False
 
@@ -106,7 +108,8 @@ def make_all(
     """
     transfer: StyleTransfer | None = None
     known: dict[Path, tuple[str, np.ndarray]] = {}
-    for task in tasks:
+    for number, task in enumerate(tasks, 1):
+        watch.tell(Begun(number, len(tasks), str(task.content)))
         try:
             pictures = _read(task, known)
         except Exception as error:
@@ -142,6 +145,8 @@ def _make(
         listeners.append(course.note)
     if task.extras.save_every:
         listeners.append(lambda step: _take_snapshot(task, pictures, step))
+    if task.extras.preview:
+        listeners.append(_Preview(task.extras.preview, pictures.alpha).take)
 
     def tell(step: Progress) -> None:
         for listener in listeners:
@@ -182,7 +187,7 @@ def _write(
     """Write the picture and what belongs to it; return where the picture is."""
     result, summary = transfer.get_generated(), transfer.summary
     assert summary is not None
-    parameters = recipe.describe(
+    parameters = recipe.describe_run(
         task, pictures.digests, recipe.circumstances(*_place(transfer, machine)), summary
     )
     output = images.save_somewhere(
@@ -266,6 +271,24 @@ def _digest(path: Path) -> str:
 def _gray(picture: np.ndarray) -> np.ndarray:
     """Return a picture as a mask, (H, W): the mean of the colours, what is transparent white."""
     return picture.mean(axis=2)
+
+
+class _Preview:
+    """Rewrites one file every few seconds."""
+
+    SECONDS = 2.0
+
+    def __init__(self, path: Path, alpha: np.ndarray | None) -> None:
+        self._path = path
+        self._alpha = alpha
+        self._last = 0.0
+
+    def take(self, step: Progress) -> None:
+        """Write the image if it is time; the last one always."""
+        now = time.monotonic()
+        if now - self._last >= self.SECONDS or step.iteration == step.iterations:
+            _write_beside(self._path, step.image(), self._alpha)
+            self._last = time.monotonic()
 
 
 class _Course:

@@ -17,13 +17,13 @@ _IN_THE_NAME = ("model", "init", "ratio", "n_iter")
 _LONGEST_ADDITION = 60
 
 
-def default(content: Path, styles: Sequence[Path], settings: Settings, ratio: str | None) -> str:
-    """Return the original's name for a result; the ratio as it was typed, if it was."""
+def default(content: str, styles: Sequence[Path], settings: Settings, ratio: str | None) -> str:
+    """Return the original's name for a result, without its ending; the ratio as it was typed."""
     init = Path(settings.init).stem if is_picture(settings.init) else settings.init
     style = "+".join(path.stem for path in styles)
     model = Path(settings.model).name
     ratio = ratio or compact(settings.ratio)
-    return f"{content.stem}-{style}-{model}-{init}-{ratio}-{settings.n_iter}.jpg"
+    return f"{content}-{style}-{model}-{init}-{ratio}-{settings.n_iter}"
 
 
 def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:

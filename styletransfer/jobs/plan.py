@@ -42,6 +42,8 @@ class Order:
         Whether what is there already of several is made again.
     ratio : str or None
         The ratio as it was typed, for names.
+    suffix : str
+        The format of results whose name is made.
     style_masks : tuple of Path
         None, or one a style.
     content_mask : Path or None
@@ -58,6 +60,7 @@ class Order:
     output: str | None = None
     overwrite: bool = False
     ratio: str | None = None
+    suffix: str = ".jpg"
     style_masks: tuple[Path, ...] = ()
     content_mask: Path | None = None
     extras: Extras = field(default_factory=Extras)
@@ -92,9 +95,10 @@ def plan(order: Order) -> list[Task]:
     pairs = [(content, group) for content in contents for group in groups]
     named = order.output is not None and not _is_folder(order.output, order.is_batch)
     folder = order.folder if order.output is None else Path(order.output)
+    stems = _stems(contents)
     tasks = []
     for content, group in pairs:
-        name = naming.default(content, group, order.settings, order.ratio)
+        name = naming.default(stems[content], group, order.settings, order.ratio) + order.suffix
         output = folder if named else folder / name
         tasks.append(
             Task(
@@ -150,6 +154,19 @@ def _seeded(task: Task) -> Task:
     if settings.seed is not None or not is_number(settings.init):
         return task
     return replace(task, settings=replace(settings, seed=secrets.randbelow(1 << 32)))
+
+
+def _stems(contents: Sequence[Path]) -> dict[Path, str]:
+    """Return what each content is called in names: of x.jpg and x.png, x and x-png."""
+    taken: set[Path] = set()
+    stems = {}
+    for content in contents:
+        whole = content.with_suffix("")
+        stems[content] = (
+            content.stem if whole not in taken else f"{content.stem}-{content.suffix[1:]}"
+        )
+        taken.add(whole)
+    return stems
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -210,8 +227,12 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
+        files = [p for p in path.iterdir() if p.is_file()]
+        inside = sorted(p for p in files if p.suffix.lower() in PICTURES)
         if not inside:
             raise UsageError(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
+        if len(inside) < len(files):
+            others = len(files) - len(inside)
+            logger.info("%s: %d files there are no pictures, and are left out", path, others)
         found += inside
     return found

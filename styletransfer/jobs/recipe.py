@@ -8,14 +8,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
 from styletransfer.images import provenance
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
-from styletransfer.settings import Settings, check_names
+from styletransfer.settings import Settings, check_names, compact, describe, flags, make
 from styletransfer.storage import digest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Recipe:
     circumstances: Mapping[str, object]
 
 
-def describe(
+def describe_run(
     task: Task,
     digests: Mapping[str, Sequence[str]],
     circumstances: Mapping[str, object],
@@ -160,27 +160,25 @@ def is_finished(stored: Mapping[str, object]) -> bool:
 
 
 def _digests(entries: object) -> list[object]:
+    return [entry[1] for entry in _entries(entries)]
+
+
+def _entries(entries: object) -> list[list[object]]:
+    """Return pairs of a path and a digest, what is none left out."""
     if not isinstance(entries, list):
         return []
-    return [entry[1] for entry in entries if isinstance(entry, list) and len(entry) == 2]
+    return [entry for entry in entries if isinstance(entry, list) and len(entry) == 2]
 
 
-def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
-    """Return what a picture says of how it was made.
-
-    Parameters
-    ----------
-    picture : Path
-        A file that anyone may have written.
-    anew : collection of str
-        The kinds of files that are given anew, see `describe_run`: they are not looked for.
+def stored_in(picture: Path) -> dict[str, object]:
+    """Return what a picture says of how it was made, its names and kinds checked.
 
     Raises
     ------
     ImageError
         If it cannot be read, says nothing, or something that no picture of this program says.
     UsageError
-        If a file that went in is not to be found, or another one by now.
+        If it names parameters that there are not.
     """
     from styletransfer import images
 
@@ -191,6 +189,77 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
     check_names(Settings, values, str(picture))
+    return stored
+
+
+def command(picture: Path) -> list[str]:
+    """Return the words of the command that makes a picture; see `stored_in` for what is raised.
+
+    Files are named as they were given then, wherever they are now.
+    """
+    stored = stored_in(picture)
+    settings = make(Settings, cast(dict[str, object], stored["settings"]))
+    words = ["styletransfer", "image"]
+    if settings.stages:  # for which there is no flag
+        return [*words, "--like", str(picture)]
+    files = cast(dict[str, object], stored["files"])
+    for kind, flag in _FLAGS.items():
+        paths = [str(entry[0]) for entry in _entries(files.get(kind, []))]
+        words += [flag, *paths] if paths else []
+    usual = Settings()
+    for name, option in describe(Settings).items():
+        value = getattr(settings, name)
+        if value == getattr(usual, name) or (name == "init" and files.get("init")):
+            continue
+        words += [flags(name, option)[0], *_typed(value)]
+    threads = stored["threads"]
+    return [*words, "--threads", str(threads)] if threads else words
+
+
+_FLAGS = {
+    "styles": "-s",
+    "content": "-c",
+    "style_masks": "--style-masks",
+    "content_mask": "--content-mask",
+    "init": "-i",
+}
+
+
+def _typed(value: object) -> list[str]:
+    """Return a parameter's value as the words that somebody would type."""
+    if isinstance(value, bool):
+        return []
+    if isinstance(value, float):
+        short = compact(value)
+        return [short if float(short) == value else repr(value)]
+    if isinstance(value, tuple):
+        return [word for item in value for word in _typed(item)]
+    if isinstance(value, Mapping):
+        return [f"{layer}={_typed(weight)[0]}" for layer, weight in value.items()]
+    return [str(value)]
+
+
+def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
+    """Return what a picture says of how it was made.
+
+    Parameters
+    ----------
+    picture : Path
+        A file that anyone may have written.
+    anew : collection of str
+        The kinds of files that are given anew, see `Task.files`: they are not looked for.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, says nothing, or something that no picture of this program says.
+    UsageError
+        If a file that went in is not to be found, or another one by now.
+    """
+    stored = stored_in(picture)
+    values = cast(dict[str, object], stored["settings"])
+    files = cast(dict[str, object], stored["files"])
+    threads = cast(int, stored["threads"])
     shortened = stored.get(provenance.SHORTENED)
     if isinstance(shortened, list):
         gone = [kind for kind in _KINDS if kind in shortened and kind not in anew]

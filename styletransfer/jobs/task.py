@@ -40,12 +40,15 @@ class Extras:
         After how many iterations a snapshot is written, each time.
     grid, plot : bool
         Whether to write the pictures side by side, and the course of the loss.
+    preview : Path or None
+        A file that is rewritten every few seconds with the image so far.
     """
 
     depth: int = 8
     save_every: int | None = None
     grid: bool = False
     plot: bool = False
+    preview: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Task:
         extras = self.extras
         found = [self.grid] if extras.grid else []
         found += [self.curves] if extras.plot else []
+        found += [extras.preview] if extras.preview else []
         return found + ([self.snapshot(self.settings.n_iter)] if extras.save_every else [])
 
     def overwritten(self) -> list[Path]:

@@ -106,7 +106,7 @@ def _cuda_obstacle(index: int) -> str | None:
     packages = Path(onnxruntime.__file__).parents[1] / "nvidia"
     for library in (pattern.format(*item) for item in (*needed, ("cudnn", 9))):
         if not _loaded(library, packages):
-            return f"{library} cannot be loaded (install styletransfer[cuda])"
+            return f"{library} cannot be loaded (install styletransfer-onnx[cuda])"
     # Loads what is useful besides. It prints what is missing of the libraries above: nothing, now.
     onnxruntime.preload_dlls()
     if CUDA not in onnxruntime.get_available_providers():

@@ -308,7 +308,7 @@ def good_parameters():
         for kind, paths in task.files.items()
     }
     end = Summary(512, 520, 2.0, 1.0, Stop.ITERATIONS, 3.0)
-    return recipe.describe(task, digests, recipe.circumstances("CPU", 0, "0" * 64), end)
+    return recipe.describe_run(task, digests, recipe.circumstances("CPU", 0, "0" * 64), end)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def picture(folder: Path, names: list[str]) -> Path:
     digests = {kind: [digest(path) for path in files] for kind, files in task.files.items()}
     around = recipe.circumstances("the CPU", 0, "0" * 64)
     end = Summary(5, 6, 2.0, 1.0, Stop.ITERATIONS, 3.0)
-    stored = recipe.describe(task, digests, around, end)
+    stored = recipe.describe_run(task, digests, around, end)
     images.save(folder / "result.png", GRAY, parameters=stored)
     return folder / "result.png"
 

@@ -90,7 +90,7 @@ def test_missing_library(monkeypatch: pytest.MonkeyPatch, capsys, library: str) 
     device, reason = choose_device(0)
     assert device == Device(CPU)
     assert library in reason
-    assert "styletransfer[cuda]" in reason
+    assert "styletransfer-onnx[cuda]" in reason
     assert capsys.readouterr() == ("", "")
 
 

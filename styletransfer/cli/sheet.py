@@ -1,0 +1,102 @@
+"""``--sheet``: small pictures over one or two parameters, on one sheet."""
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from styletransfer.cli.arguments import given
+from styletransfer.cli.messages import say
+from styletransfer.errors import ImageError, UsageError
+
+LENGTH = "256"
+"""The longest side of a picture on a sheet, if no length is given."""
+
+MOST = 64
+"""Pictures on a sheet."""
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A parameter, or the preset, and its values as they were typed."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the sheet."""
+    from styletransfer import images
+    from styletransfer.cli.image import make, order
+    from styletransfer.jobs.plan import plan
+    from styletransfer.jobs.task import Extras
+
+    axes = _axes(options)
+    cells = []
+    with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
+        for number, values in enumerate(product(*(axis.values for axis in axes))):
+            chosen = dict(zip((axis.name for axis in axes), values, strict=True))
+            cell = Path(folder) / f"{number}.png"
+            asked, machine, _ = order(_with(options, chosen, cell))
+            if asked.is_batch:
+                raise UsageError("a sheet is made of one content image; give one")
+            cells += plan(replace(asked, extras=Extras()))
+        output = Path(options.output or options.outputs / _name(cells[0].content, axes))
+        try:
+            images.check_writable(output)
+        except ImageError as error:
+            raise UsageError(str(error)) from error
+        code = make(cells, machine, options, True)
+        if code:
+            return code
+        pictures = [images.load(task.output) for task in cells]
+    rows, columns = ([None, *axes] if len(axes) == 1 else axes)[:2]
+    assert columns is not None
+    wide = len(columns.values)
+    table = [pictures[i : i + wide] for i in range(0, len(pictures), wide)]
+    labels = [f"{rows.name} {value}" for value in rows.values] if rows else [""]
+    heads = [f"{columns.name} {value}" for value in columns.values]
+    images.save(output, images.sheet(table, labels, heads))
+    say(f"saved {output.resolve()}")
+    return 0
+
+
+def _axes(options: argparse.Namespace) -> list[_Axis]:
+    """Return the parameters that have several values, having checked that they make a sheet."""
+    found = []
+    typed: dict[str, object] = {"preset": options.preset} if options.preset else {}
+    for name, value in (typed | given(options)).items():
+        text = value[0] if isinstance(value, list) and len(value) == 1 else value
+        values = tuple(text.split(",")) if isinstance(text, str) else ()
+        if len(values) > 1:
+            found.append(_Axis(name, values))
+    if not 1 <= len(found) <= 2:
+        raise UsageError(
+            "a sheet needs one or two parameters with several values, such as -r 1e3,1e4,1e5;"
+            f" there are {len(found)}"
+        )
+    count = len(found[0].values) * len(found[-1].values) if len(found) == 2 else 0
+    if max(count, len(found[0].values)) > MOST:
+        raise UsageError(f"the sheet would have more than {MOST} pictures; give fewer values")
+    return found
+
+
+def _with(
+    options: argparse.Namespace, chosen: Mapping[str, str], output: Path
+) -> argparse.Namespace:
+    """Return the arguments of one picture of the sheet."""
+    one = argparse.Namespace(**vars(options))
+    if not hasattr(one, "length"):
+        one.length = LENGTH
+    for name, value in chosen.items():
+        before = getattr(one, name)
+        setattr(one, name, [value] if isinstance(before, list) else value)
+    one.output = str(output)
+    return one
+
+
+def _name(content: Path, axes: list[_Axis]) -> str:
+    """Return the name of a sheet."""
+    return "-".join([content.stem, "sheet", *(axis.name for axis in axes)]) + ".jpg"

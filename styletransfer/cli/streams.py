@@ -1,0 +1,58 @@
+"""Standard input and output in the place of files."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+from styletransfer.errors import UsageError
+
+LARGEST = 1 << 29
+"""Bytes that are read from standard input: more than any picture that is accepted."""
+
+STREAM = "-"
+
+
+@contextmanager
+def redirected(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
+    """Give arguments files where they name a stream: what comes in is read, what is made written.
+
+    While the result goes to standard output, what is said goes to standard error.
+    """
+    contents = [str(path) for path in options.content_img or []]
+    reads, writes = contents.count(STREAM), options.output == STREAM
+    if reads > 1:
+        raise UsageError("standard input is one picture; give - once")
+    if not (reads or writes):
+        yield options
+        return
+    with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
+        changed = argparse.Namespace(**vars(options))
+        if reads:
+            read = _read(Path(folder) / "stdin")
+            changed.content_img = [read if text == STREAM else Path(text) for text in contents]
+        if not writes:
+            yield changed
+            return
+        result = Path(folder) / f"stdout.{options.format}"
+        changed.output, changed.streamed = str(result), True
+        with redirect_stdout(sys.stderr):
+            yield changed
+        if result.exists():
+            with result.open("rb") as stream:
+                shutil.copyfileobj(stream, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+
+def _read(path: Path) -> Path:
+    """Write what comes from standard input into a file."""
+    data = sys.stdin.buffer.read(LARGEST + 1)
+    if not data:
+        raise UsageError("nothing comes from standard input; give a picture there, or a file")
+    if len(data) > LARGEST:
+        raise UsageError(f"more than {LARGEST >> 20} MB come from standard input; give a file")
+    path.write_bytes(data)
+    return path
