@@ -128,7 +128,8 @@ def make_all(
                 recipe.warn_of_differences(like, task.settings.model, *_place(transfer, machine))
         outcome = _make(transfer, task, pictures, machine, watch)
         yield outcome
-        if outcome.summary is not None and outcome.summary.stop is Stop.INTERRUPTED:
+        interrupted = outcome.summary is not None and outcome.summary.stop is Stop.INTERRUPTED
+        if interrupted or watch.stopped():
             return
 
 
