@@ -24,6 +24,18 @@ Normalization = Literal["caffe", "hw", "chw"]
 Reduction = Literal["sum", "mean"]
 Variation = Literal["l1", "l2", "nine-point"]
 
+RATIOS: Mapping[tuple[StyleLoss, Normalization | None, Reduction], float] = {
+    ("gram", "caffe", "sum"): 1e4,
+    ("gram", "caffe", "mean"): 200,
+    ("gram", "hw", "sum"): 0.02,
+    ("gram", "hw", "mean"): 5e-4,
+    ("gram", "chw", "sum"): 500,
+    ("gram", "chw", "mean"): 2,
+    ("wasserstein", None, "sum"): 2e6,
+    ("wasserstein", None, "mean"): 5,
+}
+"""The ratio that makes of each style loss and reduction a picture like the original's 1e4."""
+
 HISTORY = 8
 """How many pairs of steps and gradient differences L-BFGS keeps: SciPy's ``maxcor`` there."""
 

@@ -25,6 +25,12 @@ _ADAM = {
     for name, value in choices.OPTIMIZERS["adam"].items()
 }
 
+_RATIOS = ", ".join(
+    f"{compact(ratio)} for {' '.join(filter(None, losses))}"
+    for losses, ratio in choices.RATIOS.items()
+    if losses != ("gram", "caffe", "sum")
+)
+
 COUNT = Number("a whole number of at least 1, up to 1e9", lambda x: 1 <= x <= 1e9, whole=True)
 HISTORY = Number("a whole number from 1 to 1000", lambda x: 1 <= x <= 1000, whole=True)
 POSITIVE = Number("a number above 0", lambda x: x > 0)
@@ -139,13 +145,14 @@ class Settings(Options):
         "--init",
     )
     ratio: float = option(
-        1e4,
+        None,
         Number(
             "a number that is not negative, such as 1e4",
             lambda x: 0 <= x <= 1e38,
             metavar="RATIO",
         ),
-        "the weight of the style over that of the content",
+        "the weight of the style over that of the content; by default what makes a picture like"
+        f" that of Gram matrices with sums at 1e4: {_RATIOS}",
         "picture",
         "-r",
         "--ratio",
@@ -304,6 +311,8 @@ class Settings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_together()
+        if self.ratio is None:
+            object.__setattr__(self, "ratio", self.usual_ratio)
 
     def _check_together(self) -> None:
         """Refuse what excludes each other."""
@@ -317,6 +326,12 @@ class Settings(Options):
                         f"{name} is no parameter of the {choice} {method}, which takes"
                         f" {', '.join(OPTIONS_OF[choice][method]) or 'none'}; leave it out"
                     )
+
+    @property
+    def usual_ratio(self) -> float:
+        """The ratio that is taken where none is given; it belongs to the losses."""
+        normalization = None if self.style_loss == "wasserstein" else self.gram or "caffe"
+        return choices.RATIOS[self.style_loss, normalization, self.reduction]
 
     @property
     def optimizer_options(self) -> dict[str, Any]:

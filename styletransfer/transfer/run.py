@@ -13,7 +13,7 @@ from styletransfer.errors import UsageError
 from styletransfer.objective.protocol import Evaluation, Objective
 from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
-from styletransfer.settings import Settings
+from styletransfer.settings import Settings, compact
 from styletransfer.transfer.firstimage import first_image
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.problem import ProblemMaker
@@ -116,6 +116,8 @@ def run(
     except Exception as other:
         stop, error = Stop.FAILED, other
     _warn_of_size(course, stages[-1], given)
+    if stop.finished:
+        _warn_of_little_style(course, settings)
     return Result(course.latest, course.summary(stop)), error
 
 
@@ -206,6 +208,8 @@ class _Course:
         # The terms of each loss since the last image that was accepted: a line search, and SciPy,
         # may accept another one than the last that was evaluated.
         self._terms: dict[float, dict[str, float]] = {}
+        self._first_terms: dict[str, float] = {}
+        self._last_terms: dict[str, float] = {}
         self._before = self._evaluations = 0
         self._started = time.monotonic()
 
@@ -213,6 +217,15 @@ class _Course:
     def improved(self) -> bool:
         """Whether the minimiser has accepted any image."""
         return self.iteration > 0
+
+    @property
+    def style(self) -> tuple[float, float]:
+        """The style's part of the loss at the first image of the last stage, and of the result."""
+        first, last = (
+            sum(value for name, value in terms.items() if name.startswith("style"))
+            for terms in (self._first_terms, self._last_terms)
+        )
+        return first, last
 
     def begin(self, objective: Objective, first: np.ndarray) -> None:
         """Go over to another objective, at its first image; the count of iterations goes on."""
@@ -238,6 +251,7 @@ class _Course:
             self._checked = True
             # Those of another stage, of another ratio say, are not to be compared with.
             self._first_loss = self._loss = evaluation.loss
+            self._first_terms = evaluation.terms
         self._evaluations += 1
         self._terms[evaluation.loss] = evaluation.terms
         return evaluation.loss, evaluation.gradient
@@ -249,6 +263,7 @@ class _Course:
         self.latest, self.state, self._loss = latest, iterate.state, iterate.loss
         self.iteration = self._before + iterate.iteration
         self._terms = {iterate.loss: terms}
+        self._last_terms = terms
         step = Progress(
             self.iteration,
             self._settings.n_iter,
@@ -313,6 +328,33 @@ def _warn_of_size(course: _Course, last: Stage, given: Inputs) -> None:
             " last; more time or fewer iterations would reach it",
             *course.latest.shape[:1:-1],
         )
+
+
+LITTLE = 2.0
+"""A run whose style terms fell by less than this factor left the photograph nearly as it was.
+
+Measured: with the default ratio of each loss they fall by factors of 100 to 500.
+"""
+
+
+def _warn_of_little_style(course: "_Course", settings: Settings) -> None:
+    """Say so where the style hardly took hold, and which ratio may do more."""
+    before, after = course.style
+    if course.iteration < FEW or not after * LITTLE > before:
+        return
+    more = max(settings.usual_ratio, 100 * settings.ratio)
+    logger.warning(
+        "the style hardly took hold: its part of the loss went from %.3g to %.3g; a ratio of %s"
+        " (--ratio) may do more, now it is %s",
+        before,
+        after,
+        compact(more),
+        compact(settings.ratio),
+    )
+
+
+FEW = 10
+"""Iterations before which nothing can be said of that."""
 
 
 def _check_finite(evaluation: Evaluation) -> None:

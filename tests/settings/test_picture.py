@@ -1,6 +1,8 @@
 """The parameters: the original's defaults, one check for all of them."""
 
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -97,3 +99,25 @@ def test_choices_are_those_of_the_modules_that_take_them():
 def test_compact(number, text):
     assert settings.compact(number) == text
     assert float(text) == number
+
+
+@pytest.mark.parametrize(
+    ("losses", "ratio"),
+    [
+        ({}, 1e4),
+        ({"gram": "caffe"}, 1e4),
+        *(
+            ({"style_loss": kind, "gram": gram, "reduction": reduction}, value)
+            for (kind, gram, reduction), value in choices.RATIOS.items()
+        ),
+    ],
+)
+def test_each_loss_has_a_default_ratio_of_its_own(losses, ratio):
+    assert Settings(**losses).ratio == ratio
+    assert Settings(**losses, ratio=3).ratio == 3
+
+
+def test_all_losses_have_one():
+    grams = product(["gram"], get_args(choices.Normalization), get_args(choices.Reduction))
+    others = product(["wasserstein"], [None], get_args(choices.Reduction))
+    assert set(choices.RATIOS) == {*grams, *others}

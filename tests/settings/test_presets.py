@@ -30,12 +30,16 @@ def test_the_tutorial_s_numbers():
     assert made.optimizer_options == {"step": 0.02, "betas": (0.99, 0.999), "epsilon": 0.1}
 
 
+LOSSES = {"style_loss": "wasserstein", "reduction": "mean"}
+
+
 def test_flags_come_first():
     values = presets.read("tensorflow").values
     assert presets.override(values, {"n_iter": "3"}).n_iter == 3
     assert presets.override(values, {"optimizer": "lbfgs"}).optimizer_options == {}
     assert presets.override(values, {}).gram == "hw"
-    assert presets.override(values, {"style_loss": "wasserstein"}).gram is None
+    other = presets.override(values, {"style_loss": "wasserstein"})
+    assert (other.gram, other.ratio) == (None, Settings(**LOSSES).ratio)
     with pytest.raises(UsageError, match="gram is no parameter of the style_loss wasserstein"):
         presets.override(values, {"style_loss": "wasserstein", "gram": "hw"})
     demo = presets.read("demo").values

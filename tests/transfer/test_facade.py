@@ -485,3 +485,17 @@ def test_any_size_lifts_the_bound_on_the_short_side(transfer, caplog):
 def test_the_keyword_arguments_are_those_of_settings():
     named = {"length", "ratio", "n_iter", "init", "model"}
     assert set(Options.__annotations__) == set(describe(Settings)) - named
+
+
+def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfer, caplog):
+    def warnings(**options):
+        caplog.clear()
+        transfer.transfer_style(
+            WAVE, CONTENT, 64, n_iter=10, init="content", optimizer="lbfgs", **options
+        )
+        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+
+    (message,) = warnings(ratio=1e-3)
+    assert "the style hardly took hold: " in message
+    assert message.endswith("a ratio of 1e4 (--ratio) may do more, now it is 0.001")
+    assert warnings(ratio=1e5) == []

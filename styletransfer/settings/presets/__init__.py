@@ -75,7 +75,7 @@ def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Setti
     """Return settings of a preset's values, and of others that come before them.
 
     A preset's options of its optimizer or its style loss are left out where another one is asked
-    for, and its stages where scales are.
+    for, its ratio where other losses are, and its stages where scales are.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Setti
     """
     check_names(Settings, typed)
     dropped = {"stages"} if "scales" in typed else set()
+    if not {"style_loss", "gram", "reduction"}.isdisjoint(typed):
+        dropped.add("ratio")  # it belongs to the losses
     for choice in OPTIONS_OF:
         if choice in typed:
             dropped.update(not_taken(choice, str(typed[choice])))
