@@ -497,5 +497,5 @@ def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfe
 
     (message,) = warnings(ratio=1e-3)
     assert "the style hardly took hold: " in message
-    assert message.endswith("a ratio of 1e4 (--ratio) may do more, now it is 0.001")
+    assert message.endswith("a ratio of 1e4 (--ratio) may do more, now it is 1e-3")
     assert warnings(ratio=1e5) == []
