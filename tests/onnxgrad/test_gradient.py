@@ -282,7 +282,6 @@ def test_operator_without_rule_is_named_with_those_that_have_one():
 IMAGE, WEIGHT = (1, 4, 6, 6), (4, 4, 3, 3)
 REFUSED = [
     ("auto_pad is SAME_UPPER", "Conv", [IMAGE, WEIGHT], {"auto_pad": "SAME_UPPER"}),
-    ("weights of a grouped", "Conv", [IMAGE, (4, 2, 3, 3)], {"group": 2}),
     ("it has an output_shape", "ConvTranspose", [IMAGE, WEIGHT], {"output_shape": [8, 8]}),
     ("an operand is a vector", "MatMul", [(2, 3), (3,)], {}),
     ("its input has 3 axes", "LRN", [(1, 4, 6)], {"size": 3}),
@@ -337,7 +336,9 @@ def normal_image() -> np.ndarray:
 
 def test_constants_that_a_rule_does_not_cover():
     assert "steps of [2]" in refusal("Slice", (6,), constants=[[0], [6], [0], [2]])
-    assert "mode is reflect" in refusal("Pad", (6,), constants=[[1, 1]], mode="reflect")
+    assert "it crops" in refusal("Pad", (6,), constants=[[1, -1]], mode="reflect")
+    cubic = [np.zeros(0, np.float32), np.array([2], np.float32)]
+    assert "only nearest and linear" in refusal("Resize", (6,), constants=cubic, mode="cubic")
 
 
 def test_errors_are_among_those_that_a_user_sees_as_sentences():

@@ -3,14 +3,17 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Literal
 
 import numpy as np
 
+from styletransfer.onnxgrad.interpolation import interpolations
 from styletransfer.onnxgrad.rule import (
     Cotangents,
     Site,
+    along,
     broadcast,
     fit,
     only_data,
@@ -191,14 +194,72 @@ def slice_rule(site: Site, dy: str) -> Cotangents:
 
 @rule("Pad")
 def pad(site: Site, dy: str) -> Cotangents:
-    """dx = dy without the margins; zeros where x was cropped."""
+    """dx = dy without the margins; zeros where x was cropped.
+
+    Where the margins repeat elements of x, what they received is added to those.
+    """
     shape = site.shape(site.inputs[0])
-    mode = site.attribute("mode", "constant")
-    if mode != "constant":
-        raise site.refuse(f"its mode is {mode}; only constant padding is supported")
     axes = [axis % len(shape) for axis in _integers(site, 3, range(len(shape)))]
-    before = _integers(site, 1)[: len(axes)]
-    return only_data(site, fit(site, dy, axes, before, shape))
+    widths = _integers(site, 1)
+    before, after = widths[: len(axes)], widths[len(axes) :]
+    mode = site.attribute("mode", "constant")
+    if mode == "constant":
+        return only_data(site, fit(site, dy, axes, before, shape))
+    if mode not in _NUMPY_MODES:
+        raise site.refuse(f"its mode is {mode}; {', '.join(['constant', *_NUMPY_MODES])} have one")
+    if min(widths) < 0:
+        raise site.refuse(f"it crops by {widths} in the mode {mode}")
+    for axis, first, last in zip(axes, before, after, strict=True):
+        sources = np.pad(np.arange(shape[axis]), (first, last), _NUMPY_MODES[mode])
+        dy = along(site, dy, axis, np.eye(shape[axis])[sources].T)
+    return only_data(site, dy)
+
+
+_NUMPY_MODES: Mapping[str, Literal["reflect", "edge", "wrap"]] = {
+    "reflect": "reflect",
+    "edge": "edge",
+    "wrap": "wrap",
+}
+
+
+@rule("Resize")
+def resize(site: Site, dy: str) -> Cotangents:
+    """dx = the transpose of what interpolates, along each axis.
+
+    Where each element has become a block of equal ones, that is the sum of the block.
+    """
+    shape, outputs = site.shape(site.inputs[0]), site.shape(dy)
+    matrices = interpolations(site.node, shape, outputs, _scales(site, shape, outputs))
+    if matrices is None:
+        raise site.refuse("of its ways to interpolate only nearest and linear ones are supported")
+    changed = {axis: matrix for axis, matrix in enumerate(matrices) if not _is_identity(matrix)}
+    factors = [m // n for n, m in zip(shape, outputs, strict=True)]
+    blocks = all(
+        np.array_equal(matrix, np.repeat(np.eye(shape[axis]), factors[axis], axis=0))
+        for axis, matrix in changed.items()
+    )
+    if blocks and len(shape) > 2 and min(changed, default=2) >= 2:
+        window = factors[2:]
+        mean = site.op("AveragePool", dy, kernel_shape=window, strides=window)
+        return only_data(site, site.op("Mul", mean, site.number(prod(window), "count")))
+    for axis, matrix in changed.items():
+        dy = along(site, dy, axis, matrix.T)
+    return only_data(site, dy)
+
+
+def _scales(site: Site, shape: Sequence[int], outputs: Sequence[int]) -> list[float]:
+    """Return the scale of each axis: the one that is given, or the ratio of the sizes."""
+    scales = [m / n for n, m in zip(shape, outputs, strict=True)]
+    given = site.value(site.inputs[2]) if len(site.inputs) > 2 and site.inputs[2] else None
+    if given is not None and given.size:
+        axes = site.attribute("axes", range(len(shape)))
+        for axis, scale in zip(axes, given.tolist(), strict=True):
+            scales[axis] = scale
+    return scales
+
+
+def _is_identity(matrix: np.ndarray) -> bool:
+    return np.array_equal(matrix, np.eye(len(matrix)))
 
 
 @rule("Expand")
