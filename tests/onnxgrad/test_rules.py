@@ -329,12 +329,24 @@ def test_gram_matrix_takes_one_product_back():
         assert emitted.count("Gemm") == 2  # forward and backward
 
 
+def test_gram_matrices_take_one_product_back():
+    """The same where there are several, whose second operand is the first one transposed."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2, 3, 5), float)
+    builder.op("MatMul", x, builder.op("Transpose", x, perm=[0, 2, 1]), output="y")
+    model = builder.model(["y"])
+    check_vjp(model, {"x": normal(2, 3, 5)})
+    emitted = [node.op_type for node in vjp(model, ["y"], ["x"]).graph.node]
+    assert emitted.count("MatMul") == 2  # forward and backward
+    assert emitted.count("Transpose") == 2
+
+
 def test_transposed_operand_is_not_transposed_twice():
     builder = GraphBuilder()
-    x = builder.input("x", (3, 5), float)
-    builder.op("MatMul", x, builder.op("Transpose", x, perm=[1, 0]), output="y")
+    x, z = builder.input("x", (3, 5), float), builder.input("z", (3, 5), float)
+    builder.op("MatMul", x, builder.op("Transpose", z, perm=[1, 0]), output="y")
     model = builder.model(["y"])
-    check_vjp(model, {"x": normal(3, 5)})
-    emitted = [node.op_type for node in vjp(model, ["y"], ["x"]).graph.node]
-    # Forward, Aᵀ in dB = Aᵀ dY, and the way back; Bᵀ in dA = dY Bᵀ is x itself.
+    check_vjp(model, {"x": normal(3, 5), "z": normal(3, 5, seed=2)})
+    emitted = [node.op_type for node in vjp(model, ["y"], ["x", "z"]).graph.node]
+    # Forward, Aᵀ in dB = Aᵀ dY, and the way back; Bᵀ in dA = dY Bᵀ is z itself.
     assert emitted.count("Transpose") == 3

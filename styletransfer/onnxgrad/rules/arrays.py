@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from styletransfer.onnxgrad.interpolation import interpolations
+from styletransfer.onnxgrad.reading import attributes
 from styletransfer.onnxgrad.rule import (
     Cotangents,
     Site,
@@ -89,12 +90,23 @@ def _swapped(site: Site, name: str) -> str:
     return transpose(site, name, [*range(rank - 2), rank - 1, rank - 2])
 
 
+def _is_transpose(site: Site, name: str, of: str) -> bool:
+    """Whether a tensor holds the matrices of another, transposed."""
+    node, rank = site.builder.producer(name), len(site.shape(of))
+    if node is None or node.op_type != "Transpose" or node.input[0] != of:
+        return False
+    order = attributes(node).get("perm", range(rank)[::-1])
+    return list(order) == [*range(rank - 2), rank - 1, rank - 2]
+
+
 @rule("MatMul")
 def matmul(site: Site, dy: str) -> Cotangents:
-    """dA = dY Bᵀ, dB = Aᵀ dY."""
+    """dA = dY Bᵀ, dB = Aᵀ dY; for Gram matrices, where B is Aᵀ, dA = (dY + dYᵀ) A is all."""
     a, b = site.inputs
     if min(len(site.shape(a)), len(site.shape(b))) < 2:
         raise site.refuse("an operand is a vector; reshape it to a matrix")
+    if all(site.needed) and _is_transpose(site, b, a):
+        return [site.op("MatMul", site.op("Add", dy, _swapped(site, dy)), a), None]
     return broadcast(
         site,
         lambda: site.op("MatMul", dy, _swapped(site, b)),
