@@ -1,6 +1,6 @@
 """One step of training as one graph: pictures in, losses out, and what is learnt moved by Adam."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from styletransfer.feedforward.configuration import Configuration
 from styletransfer.feedforward.idle import idle
 from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad.rewrites import winograd
+from styletransfer.onnxgrad.rule import RULES
+from styletransfer.onnxgrad.rules.windows import conv_rule
 
 BATCH, MIXTURE, WEIGHTS, TERMS, OUTPUT = "batch", "mixture", "weights", "terms", "output"
 RATE, COUNT = "rate", "count"
@@ -39,11 +42,14 @@ class Plan:
         What learns.
     compared : LossNetwork
         What compares.
+    choose : callable
+        Which convolutions are computed by Winograd's algorithm.
     """
 
     settings: Configuration
     network: Architecture
     compared: LossNetwork
+    choose: Callable[[winograd.Convolution], bool] = winograd.pays
 
     @property
     def layers(self) -> list[str]:
@@ -135,7 +141,9 @@ def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tu
     painted, loss, names, still = _forward(graph, plan, shape)
     one = graph.constant(np.ones(1, np.float32), "one")
     moving = [name for name in names if name not in still]
-    gradients = onnxgrad.backward(graph, {loss: one}, moving)
+    rules = RULES | {"Conv": conv_rule(winograd.weight_gradient(plan.choose))}
+    gradients = onnxgrad.backward(graph, {loss: one}, moving, rules)
+    winograd.rewrite(graph, plan.choose)
     rows = []
     for name in names:
         size = [prod(graph.shape(name))]

@@ -222,6 +222,8 @@ def pad(site: Site, dy: str) -> Cotangents:
     if min(widths) < 0:
         raise site.refuse(f"it crops by {widths} in the mode {mode}")
     for axis, first, last in zip(axes, before, after, strict=True):
+        if not first and not last:
+            continue
         sources = np.pad(np.arange(shape[axis]), (first, last), _NUMPY_MODES[mode])
         dy = along(site, dy, axis, np.eye(shape[axis])[sources].T)
     return only_data(site, dy)

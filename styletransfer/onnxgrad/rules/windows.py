@@ -3,13 +3,13 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from styletransfer.onnxgrad.rule import Cotangents, Site, fit, rule
+from styletransfer.onnxgrad.rule import Cotangents, Rule, Site, fit, rule
 from styletransfer.onnxgrad.rules.weights import weight_gradient
 from styletransfer.onnxgrad.window import Window
 
@@ -39,17 +39,28 @@ def _sum_to_channels(site: Site, name: str) -> str:
 # --- convolution ---------------------------------------------------------------------------------
 
 
-@rule("Conv")
-def conv(site: Site, dy: str) -> Cotangents:
-    """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy."""
-    x, w = site.inputs[:2]
-    window = _window(site, site.shape(w)[2:])
-    group = site.attribute("group", 1)
-    return [
-        _conv_input(site, dy, window) if site.needed[0] else None,
-        weight_gradient(site, x, dy, window, group) if site.needed[1] else None,
-        *(_sum_to_channels(site, dy) if needed else None for needed in site.needed[2:]),
-    ]
+WeightGradient = Callable[[Site, str, str, Window, int], str]
+"""Appends the gradient of a convolution's weights, given x, dy, the window and the groups."""
+
+
+def conv_rule(gradient: WeightGradient) -> Rule:
+    """Return the rule of Conv with a way to make the gradient of the weights."""
+
+    def conv(site: Site, dy: str) -> Cotangents:
+        """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy."""
+        x, w = site.inputs[:2]
+        window = _window(site, site.shape(w)[2:])
+        group = site.attribute("group", 1)
+        return [
+            _conv_input(site, dy, window) if site.needed[0] else None,
+            gradient(site, x, dy, window, group) if site.needed[1] else None,
+            *(_sum_to_channels(site, dy) if needed else None for needed in site.needed[2:]),
+        ]
+
+    return conv
+
+
+rule("Conv")(conv_rule(weight_gradient))
 
 
 @rule("ConvTranspose")
