@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from styletransfer.errors import UsageError
+from styletransfer.feedforward.enlarging import enlarged
 from styletransfer.onnxgrad import GraphBuilder
 
 # What trainers subtract for VGG, RGB: its mean in the round numbers that were published with it.
@@ -212,6 +213,36 @@ def parameters(of: Architecture) -> list[Parameter]:
     return found
 
 
+def idle(of: Architecture) -> set[str]:
+    """Return the names of the parameters that make no difference to what is painted.
+
+    Instance norm takes the mean of each channel away, and with it whatever was added to all
+    positions of the channel before: the bias of its convolution, and the shift of a norm that ends
+    a residual block. Their gradients are exactly zero. Computed they would be rounding errors,
+    which Adam, blind to how large a gradient is, takes for directions.
+    """
+    every = convolutions(of)
+    names = set()
+    for number, convolution in enumerate(every):
+        if convolution.norm:
+            names.add(f"{number:02d}/bias")
+        if convolution.norm and convolution.ends and _is_levelled(every[number + 1 :]):
+            names.add(f"{number:02d}/shift")
+    return names
+
+
+def _is_levelled(following: Sequence[Convolution]) -> bool:
+    """Whether a constant added to all positions of a channel is taken away on every way."""
+    for convolution in following:
+        if convolution.ends:
+            continue  # the constant goes around it
+        if not convolution.norm:
+            return False
+        if not convolution.begins:
+            return True
+    return False
+
+
 def initial_parameters(of: Architecture, seed: int) -> list[np.ndarray]:
     """Return the first values of what an architecture learns, float32."""
     random = np.random.default_rng(seed)
@@ -296,21 +327,16 @@ def _convolution(
     names: Iterator[str],
     mixture: str | None,
 ) -> str:
+    weight = next(names)
+    bias = next(names) if of.affine else ""
+    # A norm takes the bias away again.
+    arrays = [weight, bias] if bias and not convolution.norm else [weight]
     if convolution.enlargement > 1:
-        factor = convolution.enlargement
-        x = graph.op(
-            "Resize",
-            x,
-            "",
-            graph.constant(np.array([1, 1, factor, factor], np.float32), "scales"),
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
-    x = _reflected(graph, x, convolution.kernel // 2)
-    arrays = [next(names) for _ in range(2 if of.affine else 1)]
-    kernel, steps = [convolution.kernel] * 2, [convolution.stride] * 2
-    x = graph.op("Conv", x, *arrays, kernel_shape=kernel, strides=steps)
+        x = enlarged(graph, x, weight, convolution.enlargement)
+    else:
+        x = _reflected(graph, x, convolution.kernel // 2)
+        kernel, steps = [convolution.kernel] * 2, [convolution.stride] * 2
+        x = graph.op("Conv", x, *arrays, kernel_shape=kernel, strides=steps)
     if convolution.norm:
         rows = (next(names), next(names)) if of.affine else None
         x = _norm(graph, x, of.epsilon, rows, mixture)

@@ -79,4 +79,5 @@ class LossNetwork:
         shared = f"network/{name}"
         if shared in graph.initializers:
             return shared
-        return graph.constant(self._arrays[name], shared)
+        dtype = graph.dtype(tensors[INPUT])
+        return graph.named_constant(shared, self._arrays[name].astype(dtype, copy=False))

@@ -6,6 +6,7 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from styletransfer import onnxgrad
@@ -13,10 +14,9 @@ from styletransfer.errors import NetworkError
 from styletransfer.feedforward import architecture, losses
 from styletransfer.feedforward.architecture import Architecture
 from styletransfer.feedforward.configuration import Configuration
-from styletransfer.feedforward.idle import idle
 from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.onnxgrad import GraphBuilder
-from styletransfer.onnxgrad.rewrites import winograd
+from styletransfer.onnxgrad.rewrites import fewmaps, winograd
 from styletransfer.onnxgrad.rule import RULES
 from styletransfer.onnxgrad.rules.windows import conv_rule
 
@@ -44,12 +44,15 @@ class Plan:
         What compares.
     choose : callable
         Which convolutions are computed by Winograd's algorithm.
+    dtype : dtype
+        Of all tensors; the runtime convolves float32 only.
     """
 
     settings: Configuration
     network: Architecture
     compared: LossNetwork
     choose: Callable[[winograd.Convolution], bool] = winograd.pays
+    dtype: npt.DTypeLike = np.float32
 
     @property
     def layers(self) -> list[str]:
@@ -60,7 +63,7 @@ class Plan:
 def style_targets(plan: Plan, shape: Sequence[int]) -> onnx.ModelProto:
     """Return the model from a picture of a style, (1, 3, H, W), to its Gram matrices."""
     graph = GraphBuilder()
-    picture = graph.input(BATCH, shape)
+    picture = graph.input(BATCH, shape, plan.dtype)
     features = plan.compared.append(graph, picture, plan.settings.style_layers, "style")
     names = []
     for layer, tensor in features.items():
@@ -107,20 +110,19 @@ def values(plan: Plan, shape: Sequence[int]) -> onnx.ModelProto:
 
 
 class _Forward(NamedTuple):
-    """Tensors of a forward pass; the parameters that are idle have no gradient."""
+    """Tensors of a forward pass."""
 
     painted: str
     loss: str
     names: list[str]
-    still: set[str]
 
 
 def _forward(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> _Forward:
     """Append the network and the loss of what it paints."""
-    batch = graph.input(BATCH, shape)
+    batch = graph.input(BATCH, shape, plan.dtype)
     entries = architecture.parameters(plan.network)
     sizes = [prod(entry.shape) for entry in entries]
-    vector = graph.input(PARAMETERS, (sum(sizes),))
+    vector = graph.input(PARAMETERS, (sum(sizes),), plan.dtype)
     lengths = graph.integers(sizes, "sizes")
     pieces = graph.ops("Split", vector, lengths, outputs=len(sizes), axis=0)
     names = [
@@ -129,27 +131,27 @@ def _forward(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> _Forward:
     ]
     mixture = None
     if plan.network.styles > 1:
-        mixture = graph.input(MIXTURE, (shape[0], plan.network.styles))
-    start = len(graph.nodes)
+        mixture = graph.input(MIXTURE, (shape[0], plan.network.styles), plan.dtype)
     painted = architecture.append(graph, plan.network, batch, names, mixture)
-    still = idle(graph.nodes[start:], names)
-    return _Forward(painted, _loss(graph, plan, batch, painted, mixture), names, still)
+    return _Forward(painted, _loss(graph, plan, batch, painted, mixture), names)
 
 
 def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tuple[str, str]:
     """Append all but Adam; return the tensors of what is painted and of the gradient."""
-    painted, loss, names, still = _forward(graph, plan, shape)
-    one = graph.constant(np.ones(1, np.float32), "one")
+    painted, loss, names = _forward(graph, plan, shape)
+    one = graph.constant(np.ones(1, plan.dtype), "one")
+    still = architecture.idle(plan.network)
     moving = [name for name in names if name not in still]
     rules = RULES | {"Conv": conv_rule(winograd.weight_gradient(plan.choose))}
     gradients = onnxgrad.backward(graph, {loss: one}, moving, rules)
     winograd.rewrite(graph, plan.choose)
+    fewmaps.rewrite(graph)
     rows = []
     for name in names:
         size = [prod(graph.shape(name))]
         gradient = gradients.get(name)
         if gradient is None:
-            zero = graph.constant(np.zeros(1, np.float32), "zero")
+            zero = graph.constant(np.zeros(1, plan.dtype), "zero")
             rows.append(graph.op("Expand", zero, graph.integers(size, "shape")))
         else:
             rows.append(graph.reshape(gradient, size))
@@ -174,7 +176,8 @@ def _loss(
                 graph, seen[layer], target, settings.reduction
             )
     for layer in settings.style_layers:
-        target = graph.input(f"target/{layer}", _target_shape(plan, graph, seen[layer]))
+        size = _target_shape(plan, graph, seen[layer])
+        target = graph.input(f"target/{layer}", size, plan.dtype)
         with graph.scope(f"loss/style/{layer}"):
             if mixture is not None:
                 target = _mixed(graph, target, mixture)
@@ -183,7 +186,7 @@ def _loss(
         values["tv"] = losses.total_variation(graph, painted, settings.total_variation)
     assert list(values) == list(losses.terms(settings))
     terms = graph.op("Concat", *values.values(), axis=0, output=TERMS)
-    weighted = graph.op("Mul", terms, graph.input(WEIGHTS, (len(values),)))
+    weighted = graph.op("Mul", terms, graph.input(WEIGHTS, (len(values),), plan.dtype))
     return graph.op("ReduceSum", weighted, keepdims=1)
 
 

@@ -114,9 +114,11 @@ NO_GRADIENT = frozenset(_ORDER | _LOGIC | _STEPS | _SHAPES)
 # All that a gradient consists of, so that one can know what a provider or a rewrite has to cover.
 _POINTWISE = {"Add", "Div", "HardSigmoid", "Log", "Mul", "Neg", "Pow", "Sign", "Sqrt", "Sub"}
 _CHOICES = {"Equal", "Greater", "Where"}
-_SUMS = {"AveragePool", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "ReduceSum"}
+_WINDOWS = {"AveragePool", "Conv", "ConvTranspose", "MaxPool"}
+_SUMS = _WINDOWS | {"Gemm", "MatMul", "ReduceSum", "ReduceSumSquare"}
 _MOVES = {"Concat", "Expand", "Pad", "Reshape", "Resize", "ScatterElements", "Slice", "Split"}
-EMITTED = frozenset(_POINTWISE | _CHOICES | _SUMS | _MOVES | {"Transpose"})
+_AXES = {"DepthToSpace", "SpaceToDepth", "Transpose"}
+EMITTED = frozenset(_POINTWISE | _CHOICES | _SUMS | _MOVES | _AXES)
 
 
 def _check_emitted(op_type: str) -> None:

@@ -45,6 +45,8 @@ DIRECT_RATE = 200.0  # operations in a nanosecond, of the runtime's convolution
 PRODUCT_RATE = 170.0  # and of its matrix products
 READ_RATE = 15.0  # bytes in a nanosecond, of weights that were used one evaluation ago
 INPUT_COST, OUTPUT_COST = 1.5, 1.8  # nanoseconds for each element that is transformed
+BATCH_COST = 2.0  # and for moving it among the images of a batch, on either side
+COMPUTED = 0.75  # the part of the convolution's rate that is left where weights are computed
 OVERHEAD = 150e3  # nanoseconds for eight nodes instead of one
 GAIN = 0.85  # the part of the time that is left must be smaller than this
 
@@ -67,6 +69,8 @@ class Convolution:
         Padding above and left of the input.
     images : int
         How many there are.
+    computed : bool
+        Whether the weights are no constants, which the runtime could prepare.
     """
 
     channels: int
@@ -74,6 +78,7 @@ class Convolution:
     size: tuple[int, int]
     before: tuple[int, int] = (0, 0)
     images: int = 1
+    computed: bool = False
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -86,9 +91,12 @@ def pays(convolution: Convolution) -> bool:
     pairs = convolution.channels * convolution.maps
     tiles = convolution.images * prod(convolution.tiles)
     outputs = convolution.images * prod(convolution.size)
-    direct = 2 * TAPS**2 * pairs * outputs / DIRECT_RATE
+    rate = DIRECT_RATE * (COMPUTED if convolution.computed else 1)
+    direct = 2 * TAPS**2 * pairs * outputs / rate
     products = 2 * FREQUENCIES * pairs * tiles / PRODUCT_RATE + 4 * FREQUENCIES * pairs / READ_RATE
     elements = INPUT_COST * convolution.channels + OUTPUT_COST * convolution.maps
+    if convolution.images > 1:
+        elements += BATCH_COST * (convolution.channels + convolution.maps)
     return products + elements * tiles * TILE**2 + OVERHEAD < GAIN * direct
 
 
@@ -131,7 +139,8 @@ def _recognise(builder: GraphBuilder, node: onnx.NodeProto) -> Convolution | Non
         return None
     height, width = (axis.count(n) for axis, n in zip(window.axes, size, strict=True))
     before = window.pads[0], window.pads[1]
-    return Convolution(channels, maps, (height, width), before, images)
+    computed = builder.value(node.input[1]) is None
+    return Convolution(channels, maps, (height, width), before, images, computed)
 
 
 def _emit(

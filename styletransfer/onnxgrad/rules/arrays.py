@@ -224,9 +224,41 @@ def pad(site: Site, dy: str) -> Cotangents:
     for axis, first, last in zip(axes, before, after, strict=True):
         if not first and not last:
             continue
+        if mode == "reflect" and first + last + 2 <= shape[axis]:
+            dy = _folded(site, dy, axis, first, last)
+            continue
         sources = np.pad(np.arange(shape[axis]), (first, last), _NUMPY_MODES[mode])
         dy = along(site, dy, axis, np.eye(shape[axis])[sources].T)
     return only_data(site, dy)
+
+
+def _folded(site: Site, dy: str, axis: int, before: int, after: int) -> str:
+    """Add margins of reflection to what they reflect: slices, since most elements only move."""
+    end = site.shape(dy)[axis] - after
+
+    def part(start: int, stop: int) -> str:
+        return site.slice(dy, [axis], [start], [stop])
+
+    def with_margin(start: int, stop: int, margin: str) -> str:
+        if stop - start > 1:
+            bounds = ([-1], [-(stop - start + 1)], [axis], [-1])
+            ordered = (site.integers(bound, "bounds") for bound in bounds)
+            margin = site.op("Slice", margin, *ordered)
+        return site.op("Add", part(start, stop), margin)
+
+    parts = []
+    first, last = before, end
+    if before:
+        first = 2 * before + 1
+        inner = with_margin(before + 1, first, part(0, before))
+        parts += [part(before, before + 1), inner]
+    if after:
+        last = end - after - 1
+        inner = with_margin(last, end - 1, part(end, end + after))
+        parts += [inner, part(end - 1, end)]
+    if last > first:
+        parts.insert(2 if before else 0, part(first, last))
+    return site.op("Concat", *parts, axis=axis)
 
 
 _NUMPY_MODES: Mapping[str, Literal["reflect", "edge", "wrap"]] = {
@@ -274,6 +306,20 @@ def _scales(site: Site, shape: Sequence[int], outputs: Sequence[int]) -> list[fl
 
 def _is_identity(matrix: np.ndarray) -> bool:
     return np.array_equal(matrix, np.eye(len(matrix)))
+
+
+@rule("DepthToSpace")
+def depth_to_space(site: Site, dy: str) -> Cotangents:
+    """dx = dy with each block of positions put back into channels."""
+    if site.attribute("mode", "DCR") != "DCR":
+        raise site.refuse("its mode is CRD; only DCR is supported")
+    return [site.op("SpaceToDepth", dy, blocksize=site.attribute("blocksize"))]
+
+
+@rule("SpaceToDepth")
+def space_to_depth(site: Site, dy: str) -> Cotangents:
+    """dx = dy with channels put back into each block of positions."""
+    return [site.op("DepthToSpace", dy, blocksize=site.attribute("blocksize"))]
 
 
 @rule("Expand")

@@ -294,7 +294,8 @@ def instance_normalization(site: Site, dy: str) -> Cotangents:
         return site.op("Mul", site.op("ReduceSum", name, last, keepdims=1), share)
 
     centred = site.op("Sub", x, mean(x))
-    variance = mean(site.op("Mul", centred, centred))
+    squares = site.op("ReduceSumSquare", centred, last, keepdims=1)
+    variance = site.op("Mul", squares, share)
     epsilon = site.number(site.attribute("epsilon", 1e-5), "epsilon")
     deviation = site.op("Sqrt", site.op("Add", variance, epsilon))
     dy_mean = mean(dy)
