@@ -204,7 +204,7 @@ def parameters(of: Architecture) -> list[Parameter]:
     for number, convolution in enumerate(convolutions(of)):
         maps, kernel = convolution.maps, convolution.kernel
         rows = (of.styles, maps) if of.styles > 1 else (maps,)
-        shapes = {"weight": (maps, convolution.inputs, kernel, kernel)}
+        shapes: dict[str, tuple[int, ...]] = {"weight": (maps, convolution.inputs, kernel, kernel)}
         if of.affine:
             shapes["bias"] = (maps,)
         if of.affine and convolution.norm:

@@ -140,9 +140,7 @@ class Configuration(Options):
         "where the style is compared",
         _LOSS,
     )
-    checkpoint_exclude_scopes: str | None = option(
-        None, Text("a text"), "read, not used", _TRAINER
-    )
+    checkpoint_exclude_scopes: str | None = option(None, Text("a text"), "read, not used", _TRAINER)
     loss_model_file: str | None = option(None, Text("a path"), "read, not used", _TRAINER)
     arch: str = option(
         "pytorch",

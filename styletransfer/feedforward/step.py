@@ -158,9 +158,7 @@ def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tu
     return painted, graph.op("Concat", *rows, axis=0)
 
 
-def _loss(
-    graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: str | None
-) -> str:
+def _loss(graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: str | None) -> str:
     """Append the terms and their weighted sum, (1,), whose tensor is returned."""
     settings = plan.settings
     seen = plan.compared.append(graph, painted, plan.layers, "painted")

@@ -117,8 +117,9 @@ class Trainer:
         """
         inputs = self._inputs(batch)
         session = self._session("step", batch)
-        scalars = {step.RATE: [self.learning_rate], step.COUNT: [self.steps + 1]}
-        values = session.run(inputs | scalars, step.FEED_BACK)
+        inputs[step.RATE] = np.array([self.learning_rate])
+        inputs[step.COUNT] = np.array([self.steps + 1.0])
+        values = session.run(inputs, step.FEED_BACK)
         self.steps += 1
         return self._report(values[step.TERMS])
 
@@ -148,8 +149,8 @@ class Trainer:
             session.bind(self._targets)
             zeros = np.zeros_like(self._vector)
             if kind == "step":
-                state = (self._vector, zeros, zeros)
-                session.bind(dict(zip((step.PARAMETERS, step.FIRST, step.SECOND), state)))
+                state = {step.PARAMETERS: self._vector, step.FIRST: zeros, step.SECOND: zeros}
+                session.bind(state)
             session.bind({step.WEIGHTS: list(self._weights_of_terms(batch).values())})
         return self._sessions[kind]
 
@@ -207,9 +208,7 @@ class Trainer:
         return {name: np.concatenate([targets[name] for targets in found]) for name in found[0]}
 
 
-def _loss_network(
-    settings: configuration.Configuration, models: str | Path | None
-) -> LossNetwork:
+def _loss_network(settings: configuration.Configuration, models: str | Path | None) -> LossNetwork:
     """Return the loss network; of VGG's the trainers subtract the mean in round numbers."""
     network = load_network(settings.loss_model, models, lambda line: None, None)
     vgg = settings.loss_model in ("vgg16", "vgg19")
@@ -233,7 +232,9 @@ def _checked(
     """Return arrays that a network can have learnt."""
     entries = architecture.parameters(network)
     if len(weights) != len(entries):
-        raise UsageError(f"there are {len(weights)} arrays of weights; the network has {len(entries)}")
+        raise UsageError(
+            f"there are {len(weights)} arrays of weights; the network has {len(entries)}"
+        )
     for number, (array, entry) in enumerate(zip(weights, entries, strict=True)):
         if np.shape(array) != entry.shape:
             raise UsageError(

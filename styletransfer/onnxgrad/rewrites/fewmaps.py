@@ -41,9 +41,7 @@ def _is_meant(builder: GraphBuilder, node: onnx.NodeProto) -> bool:
     window = Window.of(node, kernel)
     if window is None or len(kernel) != 2 or inputs != channels or any(window.pads):
         return False
-    return (
-        window.single_steps and window.dense and maps <= FEW_MAPS and kernel[1] >= MANY_COLUMNS
-    )
+    return window.single_steps and window.dense and maps <= FEW_MAPS and kernel[1] >= MANY_COLUMNS
 
 
 def _emit(builder: GraphBuilder, node: onnx.NodeProto) -> None:
