@@ -18,7 +18,7 @@ def enlarged(graph: GraphBuilder, x: str, weight: str, factor: int) -> str:
     Padding by reflection of the enlarged map is the repetition of the small one's edge. The result
     is twice as large as the map.
     """
-    _, _channels, height, width = graph.shape(x)
+    _, _, height, width = graph.shape(x)
     x = graph.op("Pad", x, graph.integers([0, 0, 1, 1] * 2, "pads"), mode="edge")
     y = graph.op("Conv", x, _kernels(graph, weight, factor), kernel_shape=[PLACES] * 2)
     # In parts first: so the cotangents of the slices are joined, not padded to full size and added.
