@@ -177,6 +177,18 @@ def test_it_pays_for_many_channels_and_tiles() -> None:
     assert not pays(512, 512, 6, 6)
 
 
+def test_it_pays_less_in_a_batch_and_more_with_computed_weights() -> None:
+    def pays(channels: int, side: int, computed: bool) -> bool:
+        size = (side, side)
+        given = winograd.Convolution(channels, channels, size, images=4, computed=computed)
+        return winograd.pays(given)
+
+    assert pays(256, 32, computed=False)
+    assert not pays(128, 64, computed=False)
+    assert not pays(128, 32, computed=False)
+    assert pays(128, 32, computed=True)
+
+
 def test_a_replacement_of_another_shape_is_refused() -> None:
     builder = convolution(normal(1, 8, 12, 12), normal(6, 8, 3, 3))
 
