@@ -118,6 +118,11 @@ class GraphBuilder:
             self._shared[key] = name
         return name
 
+    def named_constant(self, name: str, array: np.ndarray) -> str:
+        """Add an initializer of a name that no other tensor has, and return it."""
+        self._add_initializer(name, array)
+        return name
+
     def integers(self, values: Sequence[int], hint: str = "integers") -> str:
         """Add a vector of int64 as `constant` does: a shape, axes, bounds."""
         return self.constant(np.asarray(values, np.int64), hint)

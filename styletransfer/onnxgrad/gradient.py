@@ -12,11 +12,21 @@ import onnx
 from styletransfer.errors import GradientError
 from styletransfer.onnxgrad.builder import GraphBuilder
 from styletransfer.onnxgrad.reading import describe
-from styletransfer.onnxgrad.rule import NO_GRADIENT, RULES, Cotangents, Site, handled_outputs
+from styletransfer.onnxgrad.rule import (
+    NO_GRADIENT,
+    RULES,
+    Cotangents,
+    Rule,
+    Site,
+    handled_outputs,
+)
 
 
 def backward(
-    builder: GraphBuilder, cotangents: Mapping[str, str], wrt: Sequence[str]
+    builder: GraphBuilder,
+    cotangents: Mapping[str, str],
+    wrt: Sequence[str],
+    rules: Mapping[str, Rule] = RULES,
 ) -> dict[str, str | None]:
     """Append to a graph the nodes that carry cotangents back to the tensors of `wrt`.
 
@@ -28,6 +38,8 @@ def backward(
         For some tensors of the graph the name of their cotangent, of the same shape and dtype.
     wrt : sequence of str
         The tensors whose cotangents are wanted: inputs, constants or results of nodes.
+    rules : mapping of str to Rule
+        The rule of each operator.
 
     Returns
     -------
@@ -53,7 +65,7 @@ def backward(
         if not any(received):
             continue
         with builder.scope(f"gradient/{node.output[0]}"):
-            given = _apply(builder, node, reached, received)
+            given = _apply(builder, node, reached, received, rules)
         for name, cotangent in given:
             contributions.setdefault(name, []).append(cotangent)
     return {name: _total(builder, contributions, name) for name in wrt}
@@ -172,15 +184,16 @@ def _apply(
     node: onnx.NodeProto,
     reached: frozenset[str],
     received: Cotangents,
+    rules: Mapping[str, Rule],
 ) -> list[tuple[str, str]]:
     """Apply a node's rule; return the inputs that depend on `wrt`, each with its cotangent."""
-    if node.op_type not in RULES or node.domain not in ("", "ai.onnx"):
+    if node.op_type not in rules or node.domain not in ("", "ai.onnx"):
         raise GradientError(
             f"No gradient is known for the {describe(node)}; "
-            f"the operators that have one: {', '.join(sorted(RULES))}."
+            f"the operators that have one: {', '.join(sorted(rules))}."
         )
     site = Site(builder, node, tuple(name in reached for name in node.input))
-    function = RULES[node.op_type]
+    function = rules[node.op_type]
     if len(received) > handled_outputs(function):
         raise site.refuse(f"it has {len(received)} outputs, of which the rule knows the first")
     given = list(function(site, *received))

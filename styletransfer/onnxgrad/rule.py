@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -114,9 +114,11 @@ NO_GRADIENT = frozenset(_ORDER | _LOGIC | _STEPS | _SHAPES)
 # All that a gradient consists of, so that one can know what a provider or a rewrite has to cover.
 _POINTWISE = {"Add", "Div", "HardSigmoid", "Log", "Mul", "Neg", "Pow", "Sign", "Sqrt", "Sub"}
 _CHOICES = {"Equal", "Greater", "Where"}
-_SUMS = {"AveragePool", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "ReduceSum"}
+_WINDOWS = {"AveragePool", "Conv", "ConvTranspose", "MaxPool"}
+_SUMS = _WINDOWS | {"Gemm", "MatMul", "ReduceSum", "ReduceSumSquare"}
 _MOVES = {"Concat", "Expand", "Pad", "Reshape", "Resize", "ScatterElements", "Slice", "Split"}
-EMITTED = frozenset(_POINTWISE | _CHOICES | _SUMS | _MOVES | {"Transpose"})
+_AXES = {"DepthToSpace", "SpaceToDepth", "Transpose"}
+EMITTED = frozenset(_POINTWISE | _CHOICES | _SUMS | _MOVES | _AXES)
 
 
 def _check_emitted(op_type: str) -> None:
@@ -191,6 +193,20 @@ def transpose(site: Site, name: str, order: Sequence[int]) -> str:
         if [first[i] for i in order] == list(range(len(order))):
             return str(producer.input[0])
     return site.op("Transpose", name, perm=list(order))
+
+
+def along(site: Site, name: str, axis: int, matrix: np.ndarray) -> str:
+    """Multiply every line of a tensor along an axis by a constant matrix (new, old)."""
+    dtype, rank = site.builder.dtype(name), len(site.shape(name))
+    if axis == rank - 1:
+        return site.op("MatMul", name, site.constant(matrix.T.astype(dtype), "matrix"))
+    constant = site.constant(matrix.astype(dtype), "matrix")
+    if axis == rank - 2:
+        return site.op("MatMul", constant, name)
+    shape = site.shape(name)
+    lines = site.reshape(name, [*shape[: axis + 1], prod(shape[axis + 1 :])])
+    product = site.op("MatMul", constant, lines)
+    return site.reshape(product, [*shape[:axis], len(matrix), *shape[axis + 1 :]])
 
 
 def fit(

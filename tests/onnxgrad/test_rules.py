@@ -75,6 +75,12 @@ CASES = {
     "slice no axes": ("Slice", [normal(5, 6)], [[1], [3]], {}),
     "slice steps": ("Slice", [normal(5, 6)], [[1], [3], [-1], [1]], {}),
     "pad": ("Pad", [normal(2, 3)], [[1, 0, 0, 2]], {}),
+    "pad reflect": ("Pad", [X], [[0, 0, 3, 1, 0, 0, 2, 4]], {"mode": "reflect"}),
+    "pad reflect channels": ("Pad", [X], [[2, 1, 1, 3], None, [1, 2]], {"mode": "reflect"}),
+    "pad reflect far": ("Pad", [X], [[3, 5, 4, 2], None, [2, 3]], {"mode": "reflect"}),
+    "depth to space": ("DepthToSpace", [normal(2, 8, 3, 2)], [], {"blocksize": 2}),
+    "space to depth": ("SpaceToDepth", [normal(2, 3, 4, 6)], [], {"blocksize": 2}),
+    "pad edge": ("Pad", [X], [[2, 0, 9, 3], None, [-2, 3]], {"mode": "edge"}),
     "pad axes": ("Pad", [normal(2, 3)], [[1, 2], np.array(7.0), [-1]], {}),
     "conv": ("Conv", [X, normal(3, 4, 3, 2), normal(3)], [], {"pads": [1, 0, 2, 1]}),
     "conv stride": ("Conv", [X, normal(3, 4, 3, 2)], [], {"strides": [3, 2], "pads": [1, 1, 0, 1]}),
@@ -98,6 +104,40 @@ CASES = {
         [normal(4, 3, 3, 2)],
         {"group": 2, "strides": [2, 1]},
     ),
+    "conv groups weights": (
+        "Conv",
+        [normal(2, 6, 7, 5), normal(4, 3, 3, 2), normal(4)],
+        [],
+        {"group": 2, "pads": [1, 0, 2, 1]},
+    ),
+    "conv depthwise weights": ("Conv", [normal(2, 6, 7, 5), normal(12, 1, 3, 2)], [], {"group": 6}),
+    "conv groups stride weights": (
+        "Conv",
+        [normal(2, 6, 8, 5), normal(4, 3, 3, 2)],
+        [],
+        {"group": 2, "strides": [2, 3], "dilations": [1, 2], "pads": [1, 1, 0, 1]},
+    ),
+    "conv few channels": ("Conv", [normal(2, 3, 9, 8), normal(24, 3, 5, 4)], [], {"pads": [2] * 4}),
+    "conv few maps": ("Conv", [normal(2, 24, 9, 8), normal(3, 24, 5, 4)], [], {"pads": [2] * 4}),
+    "conv few maps stride": (
+        "Conv",
+        [normal(2, 24, 9, 8), normal(3, 24, 5, 4)],
+        [],
+        {"strides": [2, 2], "dilations": [1, 2]},
+    ),
+    "conv few 3d": (
+        "Conv",
+        [normal(2, 1, 4, 5, 6), normal(8, 1, 2, 3, 2)],
+        [],
+        {"dilations": [1, 2, 1]},
+    ),
+    "conv crops": ("Conv", [normal(1, 2, 8, 9), normal(3, 2, 2, 2)], [], {"strides": [5, 4]}),
+    "deconv groups weights": (
+        "ConvTranspose",
+        [X, normal(4, 3, 2, 2)],
+        [],
+        {"group": 2, "strides": [2, 2]},
+    ),
     "deconv": ("ConvTranspose", [X, normal(4, 3, 3, 2), normal(3)], [], {"pads": [1, 0, 2, 1]}),
     "deconv stride": (
         "ConvTranspose",
@@ -115,6 +155,65 @@ CASES = {
         [X],
         [normal(4), normal(4), normal(4), positive(4)],
         {"epsilon": 1e-3},
+    ),
+    "batch normalization parameters": (
+        "BatchNormalization",
+        [X, normal(4), normal(4)],
+        [normal(4), positive(4)],
+        {"epsilon": 1e-3},
+    ),
+    "instance normalization": (
+        "InstanceNormalization",
+        [X, normal(4), normal(4)],
+        [],
+        {"epsilon": 1e-3},
+    ),
+    "instance normalization fixed": (
+        "InstanceNormalization",
+        [normal(2, 3, 5)],
+        [normal(3)] * 2,
+        {},
+    ),
+    "instance normalization bias": ("InstanceNormalization", [X, positive(4)], [normal(4)], {}),
+    "resize nearest": (
+        "Resize",
+        [X],
+        [None, np.array([1, 1, 2, 3], np.float32)],
+        {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    ),
+    "resize nearest half pixel": (
+        "Resize",
+        [X],
+        [None, np.array([1, 1, 2, 3], np.float32)],
+        {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_floor"},
+    ),
+    "resize nearest smaller": (
+        "Resize",
+        [X],
+        [None, None, np.array([2, 4, 3, 9])],
+        {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "ceil"},
+    ),
+    "resize linear": (
+        "Resize",
+        [X],
+        [None, np.array([1, 1, 2, 2.5], np.float32)],
+        {"mode": "linear"},
+    ),
+    "resize linear corners": (
+        "Resize",
+        [X],
+        [None, None, np.array([2, 4, 5, 11])],
+        {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+    ),
+    "resize linear pytorch": (
+        "Resize",
+        [X],
+        [None, None, np.array([1, 11])],
+        {
+            "mode": "linear",
+            "axes": [2, 3],
+            "coordinate_transformation_mode": "pytorch_half_pixel",
+        },
     ),
 }
 
@@ -233,12 +332,24 @@ def test_gram_matrix_takes_one_product_back():
         assert emitted.count("Gemm") == 2  # forward and backward
 
 
+def test_gram_matrices_take_one_product_back():
+    """The same where there are several, whose second operand is the first one transposed."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2, 3, 5), float)
+    builder.op("MatMul", x, builder.op("Transpose", x, perm=[0, 2, 1]), output="y")
+    model = builder.model(["y"])
+    check_vjp(model, {"x": normal(2, 3, 5)})
+    emitted = [node.op_type for node in vjp(model, ["y"], ["x"]).graph.node]
+    assert emitted.count("MatMul") == 2  # forward and backward
+    assert emitted.count("Transpose") == 2
+
+
 def test_transposed_operand_is_not_transposed_twice():
     builder = GraphBuilder()
-    x = builder.input("x", (3, 5), float)
-    builder.op("MatMul", x, builder.op("Transpose", x, perm=[1, 0]), output="y")
+    x, z = builder.input("x", (3, 5), float), builder.input("z", (3, 5), float)
+    builder.op("MatMul", x, builder.op("Transpose", z, perm=[1, 0]), output="y")
     model = builder.model(["y"])
-    check_vjp(model, {"x": normal(3, 5)})
-    emitted = [node.op_type for node in vjp(model, ["y"], ["x"]).graph.node]
-    # Forward, Aᵀ in dB = Aᵀ dY, and the way back; Bᵀ in dA = dY Bᵀ is x itself.
+    check_vjp(model, {"x": normal(3, 5), "z": normal(3, 5, seed=2)})
+    emitted = [node.op_type for node in vjp(model, ["y"], ["x", "z"]).graph.node]
+    # Forward, Aᵀ in dB = Aᵀ dY, and the way back; Bᵀ in dA = dY Bᵀ is z itself.
     assert emitted.count("Transpose") == 3

@@ -1,5 +1,5 @@
 """Faster forms of a graph's nodes, in standard operators, each found by measuring."""
 
-from styletransfer.onnxgrad.rewrites import pools, winograd
+from styletransfer.onnxgrad.rewrites import fewmaps, pools, winograd
 
-__all__ = ["pools", "winograd"]
+__all__ = ["fewmaps", "pools", "winograd"]

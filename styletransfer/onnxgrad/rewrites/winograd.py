@@ -25,6 +25,9 @@ import numpy as np
 import onnx
 
 from styletransfer.onnxgrad.builder import GraphBuilder
+from styletransfer.onnxgrad.rule import Site
+from styletransfer.onnxgrad.rules import weights
+from styletransfer.onnxgrad.rules.windows import WeightGradient
 from styletransfer.onnxgrad.window import Window
 
 TAPS = 3
@@ -42,6 +45,8 @@ DIRECT_RATE = 200.0  # operations in a nanosecond, of the runtime's convolution
 PRODUCT_RATE = 170.0  # and of its matrix products
 READ_RATE = 15.0  # bytes in a nanosecond, of weights that were used one evaluation ago
 INPUT_COST, OUTPUT_COST = 1.5, 1.8  # nanoseconds for each element that is transformed
+BATCH_COST = 2.0  # and for moving it among the images of a batch, on either side
+COMPUTED = 0.75  # the part of the convolution's rate that is left where weights are computed
 OVERHEAD = 150e3  # nanoseconds for eight nodes instead of one
 GAIN = 0.85  # the part of the time that is left must be smaller than this
 
@@ -62,12 +67,18 @@ class Convolution:
         Height and width of the output.
     before : tuple of int
         Padding above and left of the input.
+    images : int
+        How many there are.
+    computed : bool
+        Whether the weights are no constants, which the runtime could prepare.
     """
 
     channels: int
     maps: int
     size: tuple[int, int]
     before: tuple[int, int] = (0, 0)
+    images: int = 1
+    computed: bool = False
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -78,18 +89,22 @@ class Convolution:
 def pays(convolution: Convolution) -> bool:
     """Whether Winograd's algorithm is faster than the runtime's own on a CPU; measured."""
     pairs = convolution.channels * convolution.maps
-    tiles = prod(convolution.tiles)
-    direct = 2 * TAPS**2 * pairs * prod(convolution.size) / DIRECT_RATE
+    tiles = convolution.images * prod(convolution.tiles)
+    outputs = convolution.images * prod(convolution.size)
+    rate = DIRECT_RATE * (COMPUTED if convolution.computed else 1)
+    direct = 2 * TAPS**2 * pairs * outputs / rate
     products = 2 * FREQUENCIES * pairs * tiles / PRODUCT_RATE + 4 * FREQUENCIES * pairs / READ_RATE
     elements = INPUT_COST * convolution.channels + OUTPUT_COST * convolution.maps
+    if convolution.images > 1:
+        elements += BATCH_COST * (convolution.channels + convolution.maps)
     return products + elements * tiles * TILE**2 + OVERHEAD < GAIN * direct
 
 
 def rewrite(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays) -> int:
     """Replace convolutions in a graph by Winograd's algorithm; return how many were.
 
-    Float32 nodes Conv, 3×3, of single steps, one group, one image and constant weights are replaced
-    where `choose` says so; their outputs keep their names and shapes.
+    Float32 nodes Conv, 3×3, of single steps and one group are replaced where `choose` says so;
+    their outputs keep their names and shapes.
     """
     transformed: list[tuple[np.ndarray, str]] = []
     replaced = 0
@@ -110,12 +125,12 @@ def rewrite(builder: GraphBuilder, choose: Callable[[Convolution], bool] = pays)
 
 def _recognise(builder: GraphBuilder, node: onnx.NodeProto) -> Convolution | None:
     """Return what a node computes if it can be replaced."""
-    if node.op_type != "Conv" or builder.value(node.input[1]) is None:
+    if node.op_type != "Conv":
         return None
     images, channels, *size = builder.shape(node.input[0])
     maps, inputs, *kernel = builder.shape(node.input[1])
     # Channels go in pairs, see `_emit`.
-    if kernel != [TAPS, TAPS] or images != 1 or inputs != channels or channels % 2:
+    if kernel != [TAPS, TAPS] or inputs != channels or channels % 2:
         return None
     if builder.dtype(node.input[0]) != np.float32:
         return None
@@ -123,7 +138,9 @@ def _recognise(builder: GraphBuilder, node: onnx.NodeProto) -> Convolution | Non
     if window is None or not window.single_steps or not window.dense or min(window.pads) < 0:
         return None
     height, width = (axis.count(n) for axis, n in zip(window.axes, size, strict=True))
-    return Convolution(channels, maps, (height, width), (window.pads[0], window.pads[1]))
+    before = window.pads[0], window.pads[1]
+    computed = builder.value(node.input[1]) is None
+    return Convolution(channels, maps, (height, width), before, images, computed)
 
 
 def _emit(
@@ -135,33 +152,17 @@ def _emit(
     """Append the nodes that compute what `node` does."""
     x, w, *bias = node.input
     spectrum, flipped = _spectrum(builder, w, known)
-    forward, backward = _transforms(flipped)
-    _, channels, height, width = builder.shape(x)
-    pairs = builder.reshape(x, (channels // 2, 2, height, width))
     across = convolution.tiles[1]
-    top, left = convolution.before
-    right = across * TILE + TAPS - 1 - left - width
     strips = []
     for first, last in _strips(convolution):
-        start, stop = first * TILE - top, last * TILE + TAPS - 1 - top
-        rows = builder.slice(pairs, [2], [max(start, 0)], [min(stop, height)])
-        pads = [max(-start, 0), left, max(stop - height, 0), right]
-        # In two equal groups: the runtime's blocked layout, slower here, takes no such groups.
-        kernel = builder.constant(np.concatenate([forward, forward]), "patch transform")
-        patches = builder.op(
-            "Conv", rows, kernel, strides=[TILE, TILE], pads=pads, group=2, kernel_shape=[PATCH] * 2
-        )
-        tiles = (last - first) * across
-        patches = builder.reshape(patches, (channels, FREQUENCIES, tiles))
-        # The runtime reads the product's operands in this order, and transposes nothing.
-        patches = builder.op("Transpose", patches, perm=[1, 0, 2])
+        patches = _patches(builder, x, convolution, first, last, flipped)
         products = builder.op("MatMul", spectrum, patches)
-        products = builder.reshape(products, (FREQUENCIES, convolution.maps * tiles))
-        pixels = builder.op("MatMul", builder.constant(backward, "tile transform"), products)
-        planes = (1, TILE * TILE, convolution.maps * (last - first), across)
-        image = builder.op("DepthToSpace", builder.reshape(pixels, planes), blocksize=TILE)
-        shape = (1, convolution.maps, (last - first) * TILE, across * TILE)
-        strips.append(builder.reshape(image, shape))
+        rows = convolution.maps * convolution.images * (last - first)
+        products = builder.reshape(products, (FREQUENCIES, rows * across))
+        pixels = builder.op("MatMul", _transform(builder, "tile", flipped), products)
+        planes = builder.reshape(pixels, (1, TILE * TILE, rows, across))
+        image = builder.op("DepthToSpace", planes, blocksize=TILE)
+        strips.append(_images_first(builder, image, convolution, (last - first) * TILE))
     y = strips[0] if len(strips) == 1 else builder.op("Concat", *strips, axis=2)
     y = builder.slice(y, (2, 3), (0, 0), convolution.size)
     if bias:
@@ -169,10 +170,110 @@ def _emit(
     builder.op("Identity", y, output=node.output[0])
 
 
+def _patches(
+    builder: GraphBuilder, x: str, convolution: Convolution, first: int, last: int, flipped: bool
+) -> str:
+    """Append the transform of the patches of some rows of tiles, (36, channels, images × tiles)."""
+    images, channels, height, width = builder.shape(x)
+    across = convolution.tiles[1]
+    top, left = convolution.before
+    right = across * TILE + TAPS - 1 - left - width
+    start, stop = first * TILE - top, last * TILE + TAPS - 1 - top
+    pairs = builder.reshape(x, (images * channels // 2, 2, height, width))
+    rows = builder.slice(pairs, [2], [max(start, 0)], [min(stop, height)])
+    pads = [max(-start, 0), left, max(stop - height, 0), right]
+    kernel = _transform(builder, "patch", flipped)
+    return _frequencies(builder, rows, kernel, pads, (images, channels, (last - first) * across))
+
+
+def _frequencies(
+    builder: GraphBuilder, pairs: str, kernel: str, pads: list[int], sizes: tuple[int, int, int]
+) -> str:
+    """Append the transform of all tiles by a kernel, (36, channels, images × tiles)."""
+    images, channels, tiles = sizes
+    side = builder.shape(kernel)[2]
+    # In two equal groups: the runtime's blocked layout, slower here, takes no such groups.
+    found = builder.op(
+        "Conv", pairs, kernel, strides=[TILE, TILE], pads=pads, group=2, kernel_shape=[side] * 2
+    )
+    # The runtime reads the product's operands in this order, and transposes nothing.
+    if images == 1:
+        found = builder.reshape(found, (channels, FREQUENCIES, tiles))
+        return builder.op("Transpose", found, perm=[1, 0, 2])
+    found = builder.reshape(found, (images, channels, FREQUENCIES, tiles))
+    found = builder.op("Transpose", found, perm=[2, 1, 0, 3])
+    return builder.reshape(found, (FREQUENCIES, channels, images * tiles))
+
+
+def _images_first(builder: GraphBuilder, rows: str, convolution: Convolution, height: int) -> str:
+    """Give an image of all maps of all images, below each other, the shape of maps of images."""
+    width = convolution.tiles[1] * TILE
+    if convolution.images == 1:
+        return builder.reshape(rows, (1, convolution.maps, height, width))
+    maps = builder.reshape(rows, (convolution.maps, convolution.images, height, width))
+    return builder.op("Transpose", maps, perm=[1, 0, 2, 3])
+
+
+def weight_gradient(choose: Callable[[Convolution], bool] = pays) -> WeightGradient:
+    """Return how the weights' gradient of a convolution is made: here, where `choose` says so.
+
+    It is the transpose of what the weights become outputs by: of the tiles of dy transformed by A
+    and the patches of x by Bᵀ, the products are gathered by Gᵀ. The patches are those of the
+    way forward, whose nodes the runtime recognises as the same.
+    """
+
+    def gradient(site: Site, x: str, dy: str, window: Window, group: int) -> str:
+        convolution = _recognise(site.builder, site.node)
+        if convolution is None or convolution.maps % 2 or not choose(convolution):
+            return weights.weight_gradient(site, x, dy, window, group)
+        return _weight_gradient(site.builder, x, dy, convolution)
+
+    return gradient
+
+
+def _weight_gradient(builder: GraphBuilder, x: str, dy: str, convolution: Convolution) -> str:
+    maps, channels = convolution.maps, convolution.channels
+    down, across = convolution.tiles
+    height, width = convolution.size
+    patches = _patches(builder, x, convolution, 0, down, flipped=False)
+    images = convolution.images
+    pairs = builder.reshape(dy, (images * maps // 2, 2, height, width))
+    pads = [0, 0, down * TILE - height, across * TILE - width]
+    kernel = _transform(builder, "cotangent", False)
+    tiles = _frequencies(builder, pairs, kernel, pads, (images, maps, down * across))
+    products = builder.op("MatMul", tiles, builder.op("Transpose", patches, perm=[0, 2, 1]))
+    products = builder.reshape(products, (FREQUENCIES, maps * channels))
+    g = _matrices()[1]
+    gather = _shared(builder, "weight cotangent", lambda: np.kron(g, g).T.astype(np.float32))
+    taps = builder.op("MatMul", gather, products)
+    taps = builder.reshape(taps, (TAPS, TAPS, maps, channels))
+    return builder.op("Transpose", taps, perm=[2, 3, 0, 1])
+
+
+def _transform(builder: GraphBuilder, kind: str, flipped: bool) -> str:
+    """Return the constant that transforms patches, tiles or the cotangents of tiles."""
+
+    def make() -> np.ndarray:
+        patch, tile = _transforms(flipped)
+        if kind == "patch":
+            return np.concatenate([patch, patch])
+        spread = tile.T.reshape(FREQUENCIES, 1, TILE, TILE)
+        return tile if kind == "tile" else np.concatenate([spread, spread])
+
+    return _shared(builder, f"{kind} transform{' of mirrored weights' * flipped}", make)
+
+
+def _shared(builder: GraphBuilder, name: str, make: Callable[[], np.ndarray]) -> str:
+    """Return a constant that is made once for a graph, so that equal nodes read the same one."""
+    name = f"winograd/{name}"
+    return name if name in builder.initializers else builder.named_constant(name, make())
+
+
 def _strips(convolution: Convolution) -> list[tuple[int, int]]:
     """Return the first row of tiles, and the one past the last, of each strip."""
     down, across = convolution.tiles
-    row = FREQUENCIES * across * (convolution.channels + convolution.maps) * 4
+    channels = convolution.channels + convolution.maps
+    row = FREQUENCIES * across * channels * convolution.images * 4
     count = min(down, -(-down * row // STRIP_BYTES))
     bounds = np.linspace(0, down, count + 1).round().astype(int).tolist()
     return list(pairwise(bounds))
@@ -186,13 +287,18 @@ def _spectrum(
     The gradient's convolution has the weights of the forward one flipped and transposed. It uses
     the same transformed weights, which are four times as large as the weights themselves.
     """
-    weight = builder.initializers[name]
-    maps, channels = weight.shape[:2]
+    maps, channels = builder.shape(name)[:2]
+    g = _matrices()[1]
+    weight = builder.value(name)
+    if weight is None:
+        rows = builder.reshape(name, (maps * channels, TAPS * TAPS))
+        spread = _shared(builder, "weight transform", lambda: np.kron(g, g).astype(np.float32))
+        values = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
+        return builder.reshape(values, (FREQUENCIES, maps, channels)), False
     for other, spectrum in known:
         if other.shape[:2] == (channels, maps) and np.array_equal(_mirror(weight), other):
             return builder.op("Transpose", spectrum, perm=[0, 2, 1]), True
     flat = weight.reshape(maps * channels, TAPS * TAPS).T
-    g = _matrices()[1]
     values = (np.kron(g, g) @ flat).reshape(FREQUENCIES, maps, channels).astype(np.float32)
     spectrum = builder.constant(values, "weight")
     known.append((weight, spectrum))

@@ -3,14 +3,18 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Literal
 
 import numpy as np
 
+from styletransfer.onnxgrad.interpolation import interpolations
+from styletransfer.onnxgrad.reading import attributes
 from styletransfer.onnxgrad.rule import (
     Cotangents,
     Site,
+    along,
     broadcast,
     fit,
     only_data,
@@ -86,12 +90,23 @@ def _swapped(site: Site, name: str) -> str:
     return transpose(site, name, [*range(rank - 2), rank - 1, rank - 2])
 
 
+def _is_transpose(site: Site, name: str, of: str) -> bool:
+    """Whether a tensor holds the matrices of another, transposed."""
+    node, rank = site.builder.producer(name), len(site.shape(of))
+    if node is None or node.op_type != "Transpose" or node.input[0] != of:
+        return False
+    order = attributes(node).get("perm", range(rank)[::-1])
+    return list(order) == [*range(rank - 2), rank - 1, rank - 2]
+
+
 @rule("MatMul")
 def matmul(site: Site, dy: str) -> Cotangents:
-    """dA = dY Bᵀ, dB = Aᵀ dY."""
+    """dA = dY Bᵀ, dB = Aᵀ dY; for Gram matrices, where B is Aᵀ, dA = (dY + dYᵀ) A is all."""
     a, b = site.inputs
     if min(len(site.shape(a)), len(site.shape(b))) < 2:
         raise site.refuse("an operand is a vector; reshape it to a matrix")
+    if all(site.needed) and _is_transpose(site, b, a):
+        return [site.op("MatMul", site.op("Add", dy, _swapped(site, dy)), a), None]
     return broadcast(
         site,
         lambda: site.op("MatMul", dy, _swapped(site, b)),
@@ -191,14 +206,120 @@ def slice_rule(site: Site, dy: str) -> Cotangents:
 
 @rule("Pad")
 def pad(site: Site, dy: str) -> Cotangents:
-    """dx = dy without the margins; zeros where x was cropped."""
+    """dx = dy without the margins; zeros where x was cropped.
+
+    Where the margins repeat elements of x, what they received is added to those.
+    """
     shape = site.shape(site.inputs[0])
-    mode = site.attribute("mode", "constant")
-    if mode != "constant":
-        raise site.refuse(f"its mode is {mode}; only constant padding is supported")
     axes = [axis % len(shape) for axis in _integers(site, 3, range(len(shape)))]
-    before = _integers(site, 1)[: len(axes)]
-    return only_data(site, fit(site, dy, axes, before, shape))
+    widths = _integers(site, 1)
+    before, after = widths[: len(axes)], widths[len(axes) :]
+    mode = site.attribute("mode", "constant")
+    if mode == "constant":
+        return only_data(site, fit(site, dy, axes, before, shape))
+    if mode not in _NUMPY_MODES:
+        raise site.refuse(f"its mode is {mode}; {', '.join(['constant', *_NUMPY_MODES])} have one")
+    if min(widths) < 0:
+        raise site.refuse(f"it crops by {widths} in the mode {mode}")
+    for axis, first, last in zip(axes, before, after, strict=True):
+        if not first and not last:
+            continue
+        if mode == "reflect" and first + last + 2 <= shape[axis]:
+            dy = _folded(site, dy, axis, first, last)
+            continue
+        sources = np.pad(np.arange(shape[axis]), (first, last), _NUMPY_MODES[mode])
+        dy = along(site, dy, axis, np.eye(shape[axis])[sources].T)
+    return only_data(site, dy)
+
+
+def _folded(site: Site, dy: str, axis: int, before: int, after: int) -> str:
+    """Add margins of reflection to what they reflect: slices, since most elements only move."""
+    end = site.shape(dy)[axis] - after
+
+    def part(start: int, stop: int) -> str:
+        return site.slice(dy, [axis], [start], [stop])
+
+    def with_margin(start: int, stop: int, margin: str) -> str:
+        if stop - start > 1:
+            bounds = ([-1], [-(stop - start + 1)], [axis], [-1])
+            ordered = (site.integers(bound, "bounds") for bound in bounds)
+            margin = site.op("Slice", margin, *ordered)
+        return site.op("Add", part(start, stop), margin)
+
+    parts = []
+    first, last = before, end
+    if before:
+        first = 2 * before + 1
+        inner = with_margin(before + 1, first, part(0, before))
+        parts += [part(before, before + 1), inner]
+    if after:
+        last = end - after - 1
+        inner = with_margin(last, end - 1, part(end, end + after))
+        parts += [inner, part(end - 1, end)]
+    if last > first:
+        parts.insert(2 if before else 0, part(first, last))
+    return site.op("Concat", *parts, axis=axis)
+
+
+_NUMPY_MODES: Mapping[str, Literal["reflect", "edge", "wrap"]] = {
+    "reflect": "reflect",
+    "edge": "edge",
+    "wrap": "wrap",
+}
+
+
+@rule("Resize")
+def resize(site: Site, dy: str) -> Cotangents:
+    """dx = the transpose of what interpolates, along each axis.
+
+    Where each element has become a block of equal ones, that is the sum of the block.
+    """
+    shape, outputs = site.shape(site.inputs[0]), site.shape(dy)
+    matrices = interpolations(site.node, shape, outputs, _scales(site, shape, outputs))
+    if matrices is None:
+        raise site.refuse("of its ways to interpolate only nearest and linear ones are supported")
+    changed = {axis: matrix for axis, matrix in enumerate(matrices) if not _is_identity(matrix)}
+    factors = [m // n for n, m in zip(shape, outputs, strict=True)]
+    blocks = all(
+        np.array_equal(matrix, np.repeat(np.eye(shape[axis]), factors[axis], axis=0))
+        for axis, matrix in changed.items()
+    )
+    if blocks and len(shape) > 2 and min(changed, default=2) >= 2:
+        window = factors[2:]
+        mean = site.op("AveragePool", dy, kernel_shape=window, strides=window)
+        return only_data(site, site.op("Mul", mean, site.number(prod(window), "count")))
+    for axis, matrix in changed.items():
+        dy = along(site, dy, axis, matrix.T)
+    return only_data(site, dy)
+
+
+def _scales(site: Site, shape: Sequence[int], outputs: Sequence[int]) -> list[float]:
+    """Return the scale of each axis: the one that is given, or the ratio of the sizes."""
+    scales = [m / n for n, m in zip(shape, outputs, strict=True)]
+    given = site.value(site.inputs[2]) if len(site.inputs) > 2 and site.inputs[2] else None
+    if given is not None and given.size:
+        axes = site.attribute("axes", range(len(shape)))
+        for axis, scale in zip(axes, given.tolist(), strict=True):
+            scales[axis] = scale
+    return scales
+
+
+def _is_identity(matrix: np.ndarray) -> bool:
+    return np.array_equal(matrix, np.eye(len(matrix)))
+
+
+@rule("DepthToSpace")
+def depth_to_space(site: Site, dy: str) -> Cotangents:
+    """dx = dy with each block of positions put back into channels."""
+    if site.attribute("mode", "DCR") != "DCR":
+        raise site.refuse("its mode is CRD; only DCR is supported")
+    return [site.op("SpaceToDepth", dy, blocksize=site.attribute("blocksize"))]
+
+
+@rule("SpaceToDepth")
+def space_to_depth(site: Site, dy: str) -> Cotangents:
+    """dx = dy with channels put back into each block of positions."""
+    return [site.op("DepthToSpace", dy, blocksize=site.attribute("blocksize"))]
 
 
 @rule("Expand")

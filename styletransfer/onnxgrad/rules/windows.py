@@ -3,14 +3,15 @@
 Notation: y the output, dy its cotangent, dx the cotangent of the input x.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from styletransfer.onnxgrad.rule import Cotangents, Site, fit, only_data, rule
-from styletransfer.onnxgrad.window import Axis, Window
+from styletransfer.onnxgrad.rule import Cotangents, Rule, Site, fit, rule
+from styletransfer.onnxgrad.rules.weights import weight_gradient
+from styletransfer.onnxgrad.window import Window
 
 # To an image of this many channels a ConvTranspose is faster than a Conv of flipped weights: the
 # runtime's blocked layout has no use for so few outputs.
@@ -24,19 +25,42 @@ def _window(site: Site, kernel: Sequence[int] | None = None) -> Window:
     return window
 
 
+def _per_channel(site: Site, name: str, dy: str) -> str:
+    """Give a vector of a number for each channel the rank of a map."""
+    return site.reshape(name, [1, -1, *[1] * (len(site.shape(dy)) - 2)])
+
+
+def _sum_to_channels(site: Site, name: str) -> str:
+    """Sum a tensor over all axes but that of the channels."""
+    axes = [axis for axis in range(len(site.shape(name))) if axis != 1]
+    return site.op("ReduceSum", name, site.integers(axes, "axes"), keepdims=0)
+
+
 # --- convolution ---------------------------------------------------------------------------------
 
 
-@rule("Conv")
-def conv(site: Site, dy: str) -> Cotangents:
-    """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy."""
-    x, w = site.inputs[:2]
-    window = _window(site, site.shape(w)[2:])
-    return [
-        _conv_input(site, dy, window) if site.needed[0] else None,
-        _conv_weight(site, x, dy, window) if site.needed[1] else None,
-        *(_conv_bias(site, dy) if needed else None for needed in site.needed[2:]),
-    ]
+WeightGradient = Callable[[Site, str, str, Window, int], str]
+"""Appends the gradient of a convolution's weights, given x, dy, the window and the groups."""
+
+
+def conv_rule(gradient: WeightGradient) -> Rule:
+    """Return the rule of Conv with a way to make the gradient of the weights."""
+
+    def conv(site: Site, dy: str) -> Cotangents:
+        """dx = dy convolved with the weights flipped and transposed, dW = x correlated with dy."""
+        x, w = site.inputs[:2]
+        window = _window(site, site.shape(w)[2:])
+        group = site.attribute("group", 1)
+        return [
+            _conv_input(site, dy, window) if site.needed[0] else None,
+            gradient(site, x, dy, window, group) if site.needed[1] else None,
+            *(_sum_to_channels(site, dy) if needed else None for needed in site.needed[2:]),
+        ]
+
+    return conv
+
+
+rule("Conv")(conv_rule(weight_gradient))
 
 
 @rule("ConvTranspose")
@@ -49,13 +73,13 @@ def conv_transpose(site: Site, dy: str) -> Cotangents:
     group = site.attribute("group", 1)
     return [
         site.op("Conv", dy, w, group=group, **window.attributes) if site.needed[0] else None,
-        _conv_weight(site, dy, x, window) if site.needed[1] else None,
-        *(_conv_bias(site, dy) if needed else None for needed in site.needed[2:]),
+        weight_gradient(site, dy, x, window, group) if site.needed[1] else None,
+        *(_sum_to_channels(site, dy) if needed else None for needed in site.needed[2:]),
     ]
 
 
 def _conv_input(site: Site, dy: str, window: Window) -> str:
-    """With stride 1 and constant weights a Conv whose weights are made here, once.
+    """With stride 1 a Conv of the weights flipped, constant ones here, once.
 
     The runtime has its fastest kernels for that. In general a ConvTranspose with the same weights.
     """
@@ -64,18 +88,26 @@ def _conv_input(site: Site, dy: str, window: Window) -> str:
     group = site.attribute("group", 1)
     weight = site.value(w)
     back = window.mirrored()
-    plain = window.single_steps and min(back.pads) >= 0
-    if weight is not None and size[1] > FEW_CHANNELS and plain:
-        flipped = site.constant(_flipped(weight, group), "weight")
+    if size[1] > FEW_CHANNELS and window.single_steps and min(back.pads) >= 0:
+        if weight is not None:
+            flipped = site.constant(_flipped(weight, group), "weight")
+        else:
+            flipped = _flipped_here(site, w, group)
         return site.op("Conv", dy, flipped, group=group, **back.attributes)
     sizes = zip(window.axes, size[2:], site.shape(dy)[2:], strict=True)
     rest = [length - axis.length(count) for axis, length, count in sizes]
     return site.op("ConvTranspose", dy, w, output_padding=rest, group=group, **window.attributes)
 
 
-def _conv_bias(site: Site, dy: str) -> str:
-    axes = [axis for axis in range(len(site.shape(dy))) if axis != 1]
-    return site.op("ReduceSum", dy, site.integers(axes, "axes"), keepdims=0)
+def _flipped_here(site: Site, weight: str, group: int) -> str:
+    """Do in the graph what `_flipped` does."""
+    out, inner, *kernel = site.shape(weight)
+    weight = site.reshape(weight, [group, out // group, inner, prod(kernel)])
+    weight = site.op("Transpose", weight, perm=[0, 2, 1, 3])
+    # Both axes of a kernel reversed are all its taps reversed.
+    bounds = ([-1], [-(prod(kernel) + 1)], [3], [-1])
+    weight = site.op("Slice", weight, *(site.integers(bound, "bounds") for bound in bounds))
+    return site.reshape(weight, [group * inner, out // group, *kernel])
 
 
 def _flipped(weight: np.ndarray, group: int) -> np.ndarray:
@@ -84,22 +116,6 @@ def _flipped(weight: np.ndarray, group: int) -> np.ndarray:
     grouped = weight.reshape(group, out // group, inner, *kernel).swapaxes(1, 2)
     swapped = grouped.reshape(group * inner, out // group, *kernel)
     return np.ascontiguousarray(np.flip(swapped, tuple(range(2, weight.ndim))))
-
-
-def _conv_weight(site: Site, x: str, dy: str, window: Window) -> str:
-    shape = site.shape(site.inputs[1])
-    if site.attribute("group", 1) != 1:
-        raise site.refuse("the weights of a grouped convolution get no gradient yet")
-    # Batch and channels change places, since the batch is what is summed over; and a step of the
-    # window is now a gap in the kernel.
-    order = [1, 0, *range(2, len(shape))]
-    axes = zip(window.axes, site.shape(dy)[2:], strict=True)
-    back = Window(
-        tuple(Axis(n, a.dilation, a.stride, before=a.before, after=a.after) for a, n in axes)
-    )
-    swapped = (site.op("Transpose", name, perm=order) for name in (x, dy))
-    dw = site.op("Transpose", site.op("Conv", *swapped, **back.attributes), perm=order)
-    return fit(site, dw, [], [], shape)
 
 
 # --- average pooling -----------------------------------------------------------------------------
@@ -238,12 +254,63 @@ def lrn(site: Site, dy: str) -> Cotangents:
 
 @rule("BatchNormalization")
 def batch_normalization(site: Site, dy: str, *others: str | None) -> Cotangents:
-    """dx = dy · scale / √(var + ε), with the statistics of training."""
-    _, scale, _, _, variance = site.inputs
+    """dx = dy · scale / √(var + ε), dscale = Σ dy · (x − mean) / √(var + ε), dbias = Σ dy.
+
+    The mean and the variance are those of training, constants.
+    """
+    x, scale, _, mean, variance = site.inputs
     if site.attribute("training_mode", 0):
         raise site.refuse("it is in training mode")
+    if any(site.needed[3:]):
+        raise site.refuse("its mean and its variance have no gradient")
     epsilon = site.builder.scalar(site.attribute("epsilon", 1e-5), variance, "epsilon")
     deviation = site.op("Sqrt", site.op("Add", variance, epsilon))
-    slope = site.op("Div", scale, deviation)
-    aligned = [-1] + [1] * (len(site.shape(dy)) - 2)
-    return only_data(site, site.op("Mul", dy, site.reshape(slope, aligned)))
+    dx = dscale = dbias = None
+    if site.needed[0]:
+        slope = site.op("Div", scale, deviation)
+        dx = site.op("Mul", dy, _per_channel(site, slope, dy))
+    if site.needed[1]:
+        centred = site.op("Sub", x, _per_channel(site, mean, dy))
+        inner = _sum_to_channels(site, site.op("Mul", dy, centred))
+        dscale = site.op("Div", inner, deviation)
+    if site.needed[2]:
+        dbias = _sum_to_channels(site, dy)
+    return [dx, dscale, dbias, None, None]
+
+
+@rule("InstanceNormalization")
+def instance_normalization(site: Site, dy: str) -> Cotangents:
+    """dx = scale/σ · (dy − mean dy − u · mean(dy · u)), u = (x − mean x)/σ, σ = √(var x + ε).
+
+    dscale = Σ dy · u, dbias = Σ dy. Means are over the positions of one channel of one image.
+    """
+    x, scale, _ = site.inputs
+    shape = site.shape(x)
+    rows, count = [*shape[:2], prod(shape[2:])], prod(shape[2:])
+    last, share = site.integers([2], "axes"), site.number(1 / count, "share")
+    x, dy = site.reshape(x, rows), site.reshape(dy, rows)
+
+    def mean(name: str) -> str:
+        return site.op("Mul", site.op("ReduceSum", name, last, keepdims=1), share)
+
+    centred = site.op("Sub", x, mean(x))
+    squares = site.op("ReduceSumSquare", centred, last, keepdims=1)
+    variance = site.op("Mul", squares, share)
+    epsilon = site.number(site.attribute("epsilon", 1e-5), "epsilon")
+    deviation = site.op("Sqrt", site.op("Add", variance, epsilon))
+    dy_mean = mean(dy)
+    # The mean of dy · u, of which the sums for dscale are made too.
+    inner = site.op("Div", mean(site.op("Mul", dy, centred)), deviation)
+    total = site.number(count, "count")
+    dx = None
+    if site.needed[0]:
+        slope = site.op("Div", _per_channel(site, scale, dy), deviation)
+        along_x = site.op("Div", site.op("Mul", slope, inner), deviation)
+        direct = site.op("Mul", site.op("Sub", dy, dy_mean), slope)
+        dx = site.op("Sub", direct, site.op("Mul", centred, along_x))
+        dx = site.reshape(dx, shape)
+    sums = [
+        site.op("Mul", _sum_to_channels(site, name), total) if needed else None
+        for name, needed in zip((inner, dy_mean), site.needed[1:], strict=True)
+    ]
+    return [dx, *sums]

@@ -5,6 +5,8 @@ import pytest
 
 from styletransfer.onnxgrad import GradientError, GraphBuilder, backward
 from styletransfer.onnxgrad.rewrites import winograd
+from styletransfer.onnxgrad.rule import RULES
+from styletransfer.onnxgrad.rules.windows import conv_rule
 from tests.conftest import relative
 from tests.onnxgrad.graphs import run
 
@@ -125,16 +127,42 @@ def test_other_convolutions_stay(channels, weight, attributes) -> None:
     assert operators(builder) == ["Conv"]
 
 
-def test_several_images_other_types_and_computed_weights_stay() -> None:
+def test_other_types_and_ranks_stay() -> None:
     for x, weight in (
-        (normal(2, 8, 12, 12), normal(6, 8, 3, 3)),
         (normal(1, 8, 12, 12).astype(np.float64), normal(6, 8, 3, 3).astype(np.float64)),
         (normal(1, 8, 12), normal(6, 8, 3)),
     ):
         assert winograd.rewrite(convolution(x, weight), always) == 0
-    builder = GraphBuilder()
-    builder.op("Conv", builder.input("x", (1, 8, 12, 12)), builder.input("w", (6, 8, 3, 3)))
-    assert winograd.rewrite(builder, always) == 0
+
+
+@pytest.mark.parametrize("strip_bytes", [1, 1 << 30])
+@pytest.mark.parametrize(("size", "pads"), [((8, 12), [1] * 4), ((9, 10), [2, 0, 1, 2])])
+def test_several_images(size, pads, strip_bytes, monkeypatch) -> None:
+    monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
+    x, weight, bias = normal(3, 8, *size), normal(6, 8, 3, 3), normal(6)
+    builder = convolution(x, weight, bias, pads=pads)
+    assert winograd.rewrite(builder, always) == 1
+    y = run(builder.model(["y"]), {"x": x})["y"]
+    assert relative(y, plain(x, weight, pads) + bias[:, None, None]) < 1e-5
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_computed_weights_and_their_gradient(images) -> None:
+    """Forward and both gradients, against the plain ones."""
+    shapes = {"x": (images, 8, 13, 18), "w": (6, 8, 3, 3), "dy": (images, 6, 14, 17)}
+    feeds = {name: normal(*shape) for name, shape in shapes.items()}
+    results = []
+    for choose in (lambda _: False, always):
+        builder = GraphBuilder()
+        x, w, dy = (builder.input(name, shape) for name, shape in shapes.items())
+        builder.op("Conv", x, w, output="y", pads=[1, 0, 2, 1])
+        rules = RULES | {"Conv": conv_rule(winograd.weight_gradient(choose))}
+        gradients = backward(builder, {"y": dy}, ["x", "w"], rules)
+        assert winograd.rewrite(builder, choose) == (2 if choose is always else 0)
+        model = builder.model(["y", *gradients.values()])
+        results.append(list(run(model, feeds).values()))
+    for value, expected in zip(*results[::-1], strict=True):
+        assert relative(value, expected) < 1e-5
 
 
 def test_it_pays_for_many_channels_and_tiles() -> None:
@@ -147,6 +175,18 @@ def test_it_pays_for_many_channels_and_tiles() -> None:
     assert not pays(64, 64, 384, 512)
     assert not pays(96, 208, 14, 21)
     assert not pays(512, 512, 6, 6)
+
+
+def test_it_pays_less_in_a_batch_and_more_with_computed_weights() -> None:
+    def pays(channels: int, side: int, computed: bool) -> bool:
+        size = (side, side)
+        given = winograd.Convolution(channels, channels, size, images=4, computed=computed)
+        return winograd.pays(given)
+
+    assert pays(256, 32, computed=False)
+    assert not pays(128, 64, computed=False)
+    assert not pays(128, 32, computed=False)
+    assert pays(128, 32, computed=True)
 
 
 def test_a_replacement_of_another_shape_is_refused() -> None:

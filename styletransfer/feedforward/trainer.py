@@ -1,0 +1,244 @@
+"""Trains networks that paint in one pass."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer.errors import UsageError
+from styletransfer.feedforward import architecture, configuration, losses, step
+from styletransfer.feedforward.lossnetwork import LossNetwork
+from styletransfer.runtime.devices import choose_device
+from styletransfer.runtime.session import Session
+from styletransfer.weights.loading import load_network
+
+
+class Trainer:
+    """A network in training: what it has learnt, Adam's means, and the session of its steps.
+
+    Parameters
+    ----------
+    config : mapping of str to object
+        The keys of a configuration, see `configuration.Configuration`; what is not given has its
+        default.
+    style : ndarray, shape (H, W, 3), or a sequence of such
+        The picture whose style is learnt, RGB, uint8 or float in [0, 1]; with ``arch: multi``
+        several.
+    weights : sequence of ndarray, optional
+        What the network has learnt already, in forward order: of each convolution the weight
+        (out, in, height, width), and as far as there are any the bias, the norm's scale and its
+        shift. Without it a network begins anew, from the seed of the configuration.
+    models : path, optional
+        The folder with the loss network's weights, see `weights.model_directories`.
+    gpu_id : int
+        The number of a CUDA device, or -1 for the CPU.
+    threads : int
+        Threads of one operator on the CPU; 0 means one a core.
+
+    Attributes
+    ----------
+    settings : Configuration
+        The configuration.
+    learning_rate : float
+        Of the steps from now on.
+    steps : int
+        How many there were.
+
+    Raises
+    ------
+    UsageError
+        For a key that there is not, a value that cannot work, or arrays of other shapes.
+    NetworkError
+        If the loss network lacks a layer.
+    WeightsError
+        If its weights cannot be had.
+
+    Notes
+    -----
+    The size of a batch is fixed by the first one. What is learnt stays on the device between steps.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        style: np.ndarray | Sequence[np.ndarray],
+        weights: Sequence[np.ndarray] | None = None,
+        models: str | Path | None = None,
+        gpu_id: int = -1,
+        threads: int = 0,
+    ) -> None:
+        self.settings = settings = configuration.read(config)
+        pictures = [style] if isinstance(style, np.ndarray) else list(style)
+        if settings.arch != "multi" and len(pictures) != 1:
+            raise UsageError(f"there are {len(pictures)} styles; one, or the arch multi")
+        self._device = choose_device(gpu_id, threads)[0]
+        network = architecture.architecture(settings.arch, settings.width, len(pictures))
+        compared = _loss_network(settings, models)
+        self._plan = step.Plan(settings, network, compared)
+        compared.check(self._plan.layers)
+        if weights is None:
+            weights = architecture.initial_parameters(network, settings.seed)
+        self._vector = step.joined(_checked(weights, network))
+        self._targets = self._targets_of(pictures)
+        self._terms: Mapping[str, float] | None = None
+        if settings.style_weight != configuration.AUTO:
+            self._terms = losses.terms(settings)
+        self._sessions: dict[str, Session] = {}
+        self._shape: tuple[int, ...] | None = None
+        self.learning_rate = settings.learning_rate
+        self.steps = 0
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """What the network has learnt, float32 arrays in forward order."""
+        if "step" in self._sessions:
+            self._vector = self._sessions["step"].bound(step.PARAMETERS)
+        return step.parted(self._vector, self._plan.network)
+
+    def step(self, batch: np.ndarray) -> dict[str, float]:
+        """Learn from a batch of pictures.
+
+        Parameters
+        ----------
+        batch : ndarray, shape (N, H, W, 3)
+            RGB, uint8 or float in [0, 1]; of the same shape in every step.
+
+        Returns
+        -------
+        dict of str to float
+            Before the step: ``loss``, and not weighted ``content``, ``style`` and ``tv``, and each
+            layer's term, ``style/conv3_3`` say. With several styles the pictures of a batch take
+            turns in them.
+
+        Raises
+        ------
+        UsageError
+            If the batch has another shape or type.
+        """
+        inputs = self._inputs(batch)
+        session = self._session("step", batch)
+        inputs[step.RATE] = np.array([self.learning_rate])
+        inputs[step.COUNT] = np.array([self.steps + 1.0])
+        values = session.run(inputs, step.FEED_BACK)
+        self.steps += 1
+        return self._report(values[step.TERMS])
+
+    def evaluate(self, batch: np.ndarray) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Return what `step` does, and the gradients for `weights`, without learning."""
+        values = self._evaluated(batch)
+        gradients = step.parted(values[step.GRADIENT], self._plan.network)
+        return self._report(values[step.TERMS]), gradients
+
+    def paint(self, batch: np.ndarray) -> np.ndarray:
+        """Return what the network makes of a batch, float32 (N, H, W, 3), 0..255, not clipped."""
+        painted = self._evaluated(batch)[step.OUTPUT]
+        return np.ascontiguousarray(painted.transpose(0, 2, 3, 1))
+
+    def _evaluated(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        inputs = self._inputs(batch)
+        session = self._session("evaluation", batch)
+        return session.run(inputs | {step.PARAMETERS: step.joined(self.weights)})
+
+    def _session(self, kind: str, batch: np.ndarray) -> Session:
+        """Return the session that steps or evaluates, made when it is first needed."""
+        if kind not in self._sessions:
+            make = {"step": step.step, "evaluation": step.evaluation}[kind]
+            model = make(self._plan, _planes(batch).shape).SerializeToString()
+            self._sessions[kind] = session = Session(model, self._device)
+            del model
+            session.bind(self._targets)
+            zeros = np.zeros_like(self._vector)
+            if kind == "step":
+                state = {step.PARAMETERS: self._vector, step.FIRST: zeros, step.SECOND: zeros}
+                session.bind(state)
+            session.bind({step.WEIGHTS: list(self._weights_of_terms(batch).values())})
+        return self._sessions[kind]
+
+    def _weights_of_terms(self, batch: np.ndarray) -> Mapping[str, float]:
+        """Return the weight of each term, for `auto` made of their values at a first batch."""
+        if self._terms is None:
+            plain = losses.terms(self.settings)
+            model = step.values(self._plan, _planes(batch).shape).SerializeToString()
+            session = Session(model, self._device)
+            inputs = self._inputs(batch) | {step.PARAMETERS: self._vector}
+            terms = session.run(inputs | self._targets)[step.TERMS]
+            self._terms = losses.normalised(plain, step.named(terms, self.settings))
+        return self._terms
+
+    def _inputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Return a batch as the inputs of a session, its shape checked."""
+        planes = _planes(batch)
+        if self._shape is None:
+            multiple = self._plan.network.multiple
+            if any(n % multiple for n in planes.shape[2:]):
+                raise UsageError(
+                    f"the batch's pictures are {planes.shape[2]}×{planes.shape[3]}; the network"
+                    f" needs sides that are multiples of {multiple}"
+                )
+            self._shape = planes.shape
+        if planes.shape != self._shape:
+            raise UsageError(
+                f"the batch has the shape {np.shape(batch)}, the first one had another; keep to one"
+            )
+        inputs = {step.BATCH: planes}
+        styles = self._plan.network.styles
+        if styles > 1:
+            turns = (self.steps * len(planes) + np.arange(len(planes))) % styles
+            inputs[step.MIXTURE] = np.eye(styles, dtype=np.float32)[turns]
+        return inputs
+
+    def _report(self, terms: np.ndarray) -> dict[str, float]:
+        """Return the terms by name, their sums, and the loss."""
+        assert self._terms is not None
+        values = dict(step.named(terms.astype(np.float64), self.settings))
+        sums = {
+            kind: sum(value for name, value in values.items() if name.startswith(f"{kind}/"))
+            for kind in ("content", "style")
+        }
+        loss = sum(weight * values[name] for name, weight in self._terms.items())
+        return {"loss": loss, **sums, **values}
+
+    def _targets_of(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the Gram matrices of styles, (styles, C, C) for each layer."""
+        found: list[dict[str, np.ndarray]] = []
+        for picture in pictures:
+            planes = _planes(np.asarray(picture)[np.newaxis], "a style")
+            model = step.style_targets(self._plan, planes.shape).SerializeToString()
+            found.append(Session(model, self._device).run({step.BATCH: planes}))
+        return {name: np.concatenate([targets[name] for targets in found]) for name in found[0]}
+
+
+def _loss_network(settings: configuration.Configuration, models: str | Path | None) -> LossNetwork:
+    """Return the loss network; of VGG's the trainers subtract the mean in round numbers."""
+    network = load_network(settings.loss_model, models, lambda line: None, None)
+    vgg = settings.loss_model in ("vgg16", "vgg19")
+    return LossNetwork.of(network, np.array(architecture.VGG_MEAN[::-1]) if vgg else None)
+
+
+def _planes(batch: np.ndarray, what: str = "the batch") -> np.ndarray:
+    """Return pictures as float32 (N, 3, H, W) in 0..255."""
+    batch = np.asarray(batch)
+    if batch.ndim != 4 or batch.shape[-1] != 3 or not batch.size:
+        raise UsageError(f"{what} has the shape {batch.shape}; give pictures (height, width, 3)")
+    if batch.dtype != np.uint8 and batch.dtype.kind != "f":
+        raise UsageError(f"{what} holds {batch.dtype}; give uint8, or floats in [0, 1]")
+    scaled = batch.astype(np.float32) * np.float32(1 if batch.dtype == np.uint8 else 255)
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def _checked(
+    weights: Sequence[np.ndarray], network: architecture.Architecture
+) -> Sequence[np.ndarray]:
+    """Return arrays that a network can have learnt."""
+    entries = architecture.parameters(network)
+    if len(weights) != len(entries):
+        raise UsageError(
+            f"there are {len(weights)} arrays of weights; the network has {len(entries)}"
+        )
+    for number, (array, entry) in enumerate(zip(weights, entries, strict=True)):
+        if np.shape(array) != entry.shape:
+            raise UsageError(
+                f"array {number} of the weights has the shape {np.shape(array)}; the network's"
+                f" {entry.name} has {entry.shape}"
+            )
+    return weights
