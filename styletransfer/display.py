@@ -5,10 +5,13 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from styletransfer.progress import Download, Progress
+from styletransfer.progress import Download, Progress, TrainingProgress
 
 INTERVAL = 10.0
 """Seconds between two lines where there is no terminal, so that the log of a long run is short."""
+
+LOG_EVERY = 10
+"""Steps between two lines of a training where there is no terminal."""
 
 
 class Display:
@@ -42,18 +45,22 @@ class Display:
             self._bar.finish(dirty=True)
             self._bar = None
 
-    def show(self, step: Progress | Download) -> None:
+    def show(self, step: Progress | TrainingProgress | Download) -> None:
         """Show one step."""
-        if self._terminal and isinstance(step, Download):
-            self._transferred(step)
-        elif self._terminal and isinstance(step, Progress):
+        if isinstance(step, Download):
+            if self._terminal:
+                self._transferred(step)
+        elif self._terminal:
             self._iterated(step)
-        elif self._shown and isinstance(step, Progress):
+        elif isinstance(step, TrainingProgress):
+            self._print_losses(step)
+        elif self._shown:
             self._print_line(step)
 
-    def _iterated(self, step: Progress) -> None:
+    def _iterated(self, step: Progress | TrainingProgress) -> None:
         import progressbar
 
+        done, total = _steps(step)
         if self._bar is None:
             widgets = [
                 progressbar.Percentage(),
@@ -69,9 +76,9 @@ class Display:
                 # The number itself goes in, with the digits that the widget gives it.
                 progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
             ]
-            self._bar = progressbar.ProgressBar(max_value=step.iterations, widgets=widgets)
+            self._bar = progressbar.ProgressBar(max_value=total, widgets=widgets)
             self._bar.start()
-        self._bar.update(step.iteration, rate=_rate(step), loss=step.loss)
+        self._bar.update(done, rate=_rate(step), loss=step.loss)
 
     def _transferred(self, step: Download) -> None:
         import progressbar
@@ -83,6 +90,19 @@ class Display:
             self._bar = progressbar.DataTransferBar(prefix=f"{step.what} ", max_value=length)
             self._bar.start()
         self._bar.update(step.done)
+
+    def _print_losses(self, step: TrainingProgress) -> None:
+        """Print a line every few steps, as hzy46's trainer does."""
+        if (step.iteration % LOG_EVERY and step.iteration < step.iterations) or not self._shown:
+            return
+        done, total = _steps(step)
+        left = step.seconds / done * (total - done)
+        print(
+            f"step: {step.iteration},  total Loss {step.loss:.6f},"
+            f" secs/step: {step.step_seconds:.6f} ({left:.0f} s left)",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _print_line(self, step: Progress) -> None:
         now = time.monotonic()
@@ -98,7 +118,13 @@ class Display:
         )
 
 
-def _rate(step: Progress) -> str:
+def _steps(step: Progress | TrainingProgress) -> tuple[int, int]:
+    """Return how many iterations there were in this run, and how many there are to be."""
+    before = step.begun if isinstance(step, TrainingProgress) else 0
+    return step.iteration - before, step.iterations - before
+
+
+def _rate(step: Progress | TrainingProgress) -> str:
     """Return iterations a second, or seconds an iteration where there are fewer than one."""
-    rate = step.iteration / max(step.seconds, 1e-9)
+    rate = _steps(step)[0] / max(step.seconds, 1e-9)
     return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
