@@ -16,6 +16,9 @@ from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.builder import IR_VERSION, OPSET
 
 IMAGE, STYLES, STYLIZED = "image", "style_weights", "stylized"
+HALF = "/half"
+"""What follows the name of weights that are kept in 16 bits."""
+
 OPSETS = range(15, 24)
 """Opsets that a network can be written in."""
 
@@ -80,24 +83,37 @@ def network(
     # The margin and what is missing to a multiple are padded at once, around the network.
     graph = GraphBuilder()
     padded = graph.input("padded", (1, 3, _PROBE, _PROBE))
-    names = []
-    for entry, array in zip(architecture.parameters(of), weights, strict=True):
-        if half:
-            stored = graph.constant(array.astype(np.float16), f"{entry.name}/half")
-            names.append(graph.op("Cast", stored, to=onnx.TensorProto.FLOAT, output=entry.name))
-        else:
-            names.append(graph.constant(array.astype(np.float32), entry.name))
+    # Inputs of the graph until they get their values: constants that are equal would be shared.
+    names = [graph.input(entry.name, entry.shape) for entry in architecture.parameters(of)]
     mixture = None
     if of.styles > 1:
         shares = graph.input(STYLES, (of.styles,))
         mixture = graph.reshape(shares, (1, of.styles))
     painted = architecture.append(graph, replace(of, margin=0), padded, names, mixture)
     inner = graph.model([graph.op("Identity", painted, output="painted")])
+    _give_values(inner, dict(zip(names, weights, strict=True)), half)
     model = _wrapped(inner, of, size)
     model.metadata_props.extend(
         onnx.StringStringEntryProto(key=key, value=value) for key, value in metadata.items()
     )
     return _in_opset(model, opset)
+
+
+def _give_values(model: onnx.ModelProto, weights: Mapping[str, np.ndarray], half: bool) -> None:
+    """Put initializers in the place of inputs, of 16 bits if asked for."""
+    kept = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    casts = []
+    for name, array in weights.items():
+        stored = array.astype(np.float16 if half else np.float32)
+        key = f"{name}{HALF}" if half else name
+        model.graph.initializer.append(numpy_helper.from_array(stored, key))
+        if half:
+            casts.append(helper.make_node("Cast", [key], [name], name, to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _wrapped(

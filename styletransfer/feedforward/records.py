@@ -15,7 +15,6 @@ from styletransfer.progress import TrainingProgress
 LOSSES, PREVIEWS = "losses.csv", "previews"
 _FIRST_COLUMNS = ("step", "seconds", "learning_rate", "loss")
 _SUMMARY_EVERY = 25  # steps, as hzy46's trainer
-_FLUSH_EVERY = 10
 # What hzy46's trainer calls the terms.
 _TAGS = {"content": "content_loss", "style": "style_loss", "tv": "regularizer_loss"}
 
@@ -72,7 +71,8 @@ class Records:
             with storage.replacing(self._path) as stream:
                 lines = (",".join(row) + "\n" for row in [columns, *rows])
                 stream.write("".join(lines).encode())
-            self._file = self._path.open("a", encoding="utf-8", newline="")
+            # Line by line: a process that is killed has told of all its steps.
+            self._file = self._path.open("a", 1, encoding="utf-8", newline="")
         except OSError as error:
             raise StyleTransferError(f"{self._path} cannot be written: {error}") from error
 
@@ -81,8 +81,6 @@ class Records:
         first = (step.iteration, f"{step.seconds:.3f}", step.learning_rate, step.loss)
         row = [*first, *(step.terms[name] for name in self._terms)]
         self._file.write(",".join(map(str, row)) + "\n")
-        if step.iteration % _FLUSH_EVERY == 0:
-            self._file.flush()
         if self._writer is not None and step.iteration % _SUMMARY_EVERY == 0:
             for tag, value in _summary(step, weights).items():
                 self._writer.add_scalar(tag, value, step.iteration)

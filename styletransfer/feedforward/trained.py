@@ -138,7 +138,7 @@ def read(path: Path) -> Trained:
         raise UsageError(
             f"{path} is no network that this program trained; give one of its .onnx or .npz files"
         ) from error
-    arrays = {t.name.removesuffix("/half"): t for t in model.graph.initializer}
+    arrays = {t.name.removesuffix(inference.HALF): t for t in model.graph.initializer}
     weights = []
     for entry in architecture.parameters(architecture_of(settings)):
         tensor = arrays.get(entry.name)
