@@ -5,11 +5,14 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from styletransfer.progress import Begun, Download, Progress
+from styletransfer.progress import Begun, Download, Progress, TrainingProgress
 from styletransfer.text import encodable, printable
 
 INTERVAL = 10.0
 """Seconds between two lines where there is no terminal, so that the log of a long run is short."""
+
+LOG_EVERY = 10
+"""Steps between two lines of a training where there is no terminal."""
 
 
 class Display:
@@ -43,15 +46,18 @@ class Display:
             self._bar.finish(dirty=True)
             self._bar = None
 
-    def show(self, step: Progress | Download | Begun) -> None:
+    def show(self, step: Progress | TrainingProgress | Download | Begun) -> None:
         """Show one step."""
         if isinstance(step, Begun):
             self._begin(step)
-        elif self._terminal and isinstance(step, Download):
-            self._transferred(step)
-        elif self._terminal and isinstance(step, Progress):
+        elif isinstance(step, Download):
+            if self._terminal:
+                self._transferred(step)
+        elif self._terminal:
             self._iterated(step)
-        elif self._shown and isinstance(step, Progress):
+        elif isinstance(step, TrainingProgress):
+            self._print_losses(step)
+        elif self._shown:
             self._print_line(step)
 
     def _begin(self, step: Begun) -> None:
@@ -68,9 +74,10 @@ class Display:
             left = f", {_duration(seconds)} left for all"
         self._print(f"{step.number} of {step.total}: {step.name}{left}")
 
-    def _iterated(self, step: Progress) -> None:
+    def _iterated(self, step: Progress | TrainingProgress) -> None:
         import progressbar
 
+        done, total = _steps(step)
         if self._bar is None:
             widgets = [
                 progressbar.Percentage(),
@@ -91,10 +98,10 @@ class Display:
                 " ",
                 progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
             ]
-            self._bar = progressbar.ProgressBar(max_value=step.iterations, widgets=widgets)
+            self._bar = progressbar.ProgressBar(max_value=total, widgets=widgets)
             self._bar.start()
         self._bar.update(
-            step.iteration,
+            done,
             time=_duration(step.seconds),
             rate=_rate(step),
             left=f"{_duration(_left(step))} left",
@@ -113,6 +120,15 @@ class Display:
             self._bar.start()
         self._bar.update(step.done)
 
+    def _print_losses(self, step: TrainingProgress) -> None:
+        """Print a line every few steps, as hzy46's trainer does."""
+        if (step.iteration % LOG_EVERY and step.iteration < step.iterations) or not self._shown:
+            return
+        self._print(
+            f"step: {step.iteration},  total Loss {step.loss:.6f},"
+            f" secs/step: {step.step_seconds:.6f} ({_left(step):.0f} s left)"
+        )
+
     def _print_line(self, step: Progress) -> None:
         now = time.monotonic()
         if step.iteration < step.iterations and now - self._last_line < INTERVAL:
@@ -128,14 +144,21 @@ class Display:
         print(text, file=sys.stderr, flush=True)
 
 
-def _left(step: Progress) -> float:
+def _left(step: Progress | TrainingProgress) -> float:
     """Return the seconds that are left, at the rate so far."""
-    return step.seconds / step.iteration * (step.iterations - step.iteration)
+    done, total = _steps(step)
+    return step.seconds / done * (total - done)
 
 
-def _rate(step: Progress) -> str:
+def _steps(step: Progress | TrainingProgress) -> tuple[int, int]:
+    """Return how many iterations there were in this run, and how many there are to be."""
+    before = step.begun if isinstance(step, TrainingProgress) else 0
+    return step.iteration - before, step.iterations - before
+
+
+def _rate(step: Progress | TrainingProgress) -> str:
     """Return iterations a second, or seconds an iteration where there are fewer than one."""
-    rate = step.iteration / max(step.seconds, 1e-9)
+    rate = _steps(step)[0] / max(step.seconds, 1e-9)
     return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
 
 

@@ -39,6 +39,36 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is, handed to a callback after each step.
+
+    Attributes
+    ----------
+    iteration, iterations : int
+        The step just done, from 1, and how many there are to be.
+    begun : int
+        How many there were when this run began: those of the run that it goes on from.
+    loss : float
+        Of the step's batch, before it.
+    terms : dict of str to float
+        Each term of that loss, without its weight, and the sums of them: content, style, tv.
+    learning_rate : float
+        Of the step.
+    seconds, step_seconds : float
+        Time since the run began, and of this step.
+    """
+
+    iteration: int
+    iterations: int
+    begun: int
+    loss: float
+    terms: dict[str, float]
+    learning_rate: float
+    seconds: float
+    step_seconds: float
+
+
+@dataclass(frozen=True)
 class Download:
     """How far a download is.
 

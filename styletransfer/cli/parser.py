@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import styletransfer
-from styletransfer.cli import image, models, presets, show
+from styletransfer.cli import export, image, models, presets, show, train
 from styletransfer.cli.messages import complain, logging_to_stderr, warn
 from styletransfer.cli.signals import Interrupted, Signals
 from styletransfer.errors import UsageError
@@ -47,6 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     presets.add_arguments(commands.add_parser("presets", help="list the presets"))
     show.add_arguments(
         commands.add_parser("show", help="print how a picture was made, as a command")
+    )
+    train.add_arguments(
+        commands.add_parser(
+            "train",
+            help="train a network that paints in one pass",
+            description="Train a network that paints in the style of a picture in one pass.",
+        )
+    )
+    export.add_arguments(
+        commands.add_parser(
+            "export",
+            help="write a trained network for other programs",
+            description="Write a network that `train` made anew: smaller, for one size, or in"
+            " another opset.",
+        )
     )
     return _run(parser.parse_args(arguments))
 

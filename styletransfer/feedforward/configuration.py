@@ -14,6 +14,9 @@ from styletransfer.settings.options import Options, describe, option
 AUTO = "auto"
 _TRAINER, _NETWORK, _LOSS = "training", "the network", "the loss"
 _FAMILIES = ("tf", "pytorch")
+_PICTURES, _RECORDS = "the pictures", "what is written"
+_MOST_STYLES = 64
+_NAMING = re.compile(r"[\w-][\w.-]{0,99}")
 VARIATIONS = ("mean-squares", "absolute", "squares")
 
 
@@ -88,6 +91,40 @@ class Automatic:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """The path of a picture, or a list of such."""
+
+    metavar: str = "FILE"
+    nargs: str = "+"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """See `Kind`."""
+        one = Text("the path of a picture, or a list of such")
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        items: Sequence[object] = value if several else [value]  # type: ignore[assignment]
+        if not 0 < len(items) <= _MOST_STYLES:
+            raise ValueError(f"{one.wanted}, at most {_MOST_STYLES}")
+        return tuple(one.read(item) for item in items)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Yes or no."""
+
+    metavar: str = "yes|no"
+    nargs: None = None
+
+    def read(self, value: object) -> bool:
+        """See `Kind`."""
+        known = {"yes": True, "true": True, "no": False, "false": False}
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, str) or value.lower() not in known:
+            raise ValueError("yes or no")
+        return known[value.lower()]
+
+
+@dataclass(frozen=True)
 class LossNetwork:
     """A network by its name here or in TensorFlow, or the folder of one."""
 
@@ -108,9 +145,18 @@ class Configuration(Options):
     checkpoints, `checkpoint_exclude_scopes` and `loss_model_file`, are read and not used.
     """
 
-    style_image: str | None = option(None, Text("the path of a picture"), "the style", _TRAINER)
-    naming: str = option("style", Text("a name"), "what files are called", _TRAINER)
-    model_path: str = option("models", Text("a folder"), "where files go", _TRAINER)
+    style_image: tuple[str, ...] | None = option(
+        None, Pictures(), "the style; several with the arch multi", _PICTURES
+    )
+    naming: str = option(
+        "style",
+        Text("a name of letters, digits, - and _", lambda x: bool(_NAMING.fullmatch(x))),
+        "what files are called",
+        _TRAINER,
+    )
+    model_path: str = option(
+        "models", Text("a folder"), "where files go, in a folder of that name", _TRAINER
+    )
     content_weight: float = option(
         1.0, _weight("a number that is not negative, such as 1"), "weight of the content", _LOSS
     )
@@ -165,6 +211,40 @@ class Configuration(Options):
     )
     variation: str | None = option(
         None, Choice(VARIATIONS), "which total variation; by default that of the losses", _LOSS
+    )
+
+    steps: int | None = option(
+        None, _positive("a whole number, such as 40000", True), "in place of epoch", _TRAINER
+    )
+    style_size: int | None = option(
+        None,
+        _positive("a whole number of pixels, such as 512", True),
+        "the shorter side of the style, by default image_size; strokes grow with it",
+        _PICTURES,
+    )
+    crop: str = option(
+        "centre", Choice(("centre", "random")), "which square of a picture is taken", _PICTURES
+    )
+    zoom: float = option(
+        1.0,
+        Number("a number from 1 to 8, such as 1.5", lambda x: 1 <= x <= 8),
+        "up to how many times a picture is enlarged, by chance",
+        _PICTURES,
+    )
+    flip: bool = option(
+        False, Switch(), "whether every other picture is mirrored, by chance", _PICTURES
+    )
+    checkpoint_every: int = option(
+        1000, _positive("a whole number of steps, such as 1000", True), "steps", _RECORDS
+    )
+    checkpoints_kept: int = option(
+        3, _positive("a whole number, such as 3", True), "the newest ones", _RECORDS
+    )
+    preview_every: int = option(
+        50, _positive("a whole number of steps, such as 50", True), "steps", _RECORDS
+    )
+    licence: str | None = option(
+        None, Text("a text"), "told in the network that is written", _RECORDS
     )
 
     @property

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.errors import UsageError
-from styletransfer.feedforward import architecture, configuration, losses, step
+from styletransfer.feedforward import architecture, configuration, inference, losses, step
 from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.runtime.devices import choose_device
 from styletransfer.runtime.session import Session
 from styletransfer.weights.loading import load_network
+
+_STATE = (step.PARAMETERS, step.FIRST, step.SECOND)
 
 
 class Trainer:
@@ -79,6 +81,8 @@ class Trainer:
         if weights is None:
             weights = architecture.initial_parameters(network, settings.seed)
         self._vector = step.joined(_checked(weights, network))
+        self._moments = (np.zeros_like(self._vector), np.zeros_like(self._vector))
+        self._start: Mapping[str, float] | None = None
         self._targets = self._targets_of(pictures)
         self._terms: Mapping[str, float] | None = None
         if settings.style_weight != configuration.AUTO:
@@ -131,8 +135,74 @@ class Trainer:
 
     def paint(self, batch: np.ndarray) -> np.ndarray:
         """Return what the network makes of a batch, float32 (N, H, W, 3), 0..255, not clipped."""
-        painted = self._evaluated(batch)[step.OUTPUT]
+        inputs = {**self._inputs(batch), step.PARAMETERS: step.joined(self.weights)}
+        if "painting" not in self._sessions:
+            model = inference.painting(self.network, inputs[step.BATCH].shape)
+            self._sessions["painting"] = Session(model.SerializeToString(), self._device)
+        painted = self._sessions["painting"].run(inputs)[step.OUTPUT]
         return np.ascontiguousarray(painted.transpose(0, 2, 3, 1))
+
+    @property
+    def network(self) -> architecture.Architecture:
+        """The architecture of what learns."""
+        return self._plan.network
+
+    @property
+    def terms(self) -> list[str]:
+        """The names of the terms of the loss."""
+        return list(losses.terms(self.settings))
+
+    @property
+    def weights_of_terms(self) -> Mapping[str, float]:
+        """The weight of each term in the loss; with `auto` there are none before the first step."""
+        return self._terms or {}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that the next step depends on besides the configuration and the styles.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``parameters``, ``first`` and ``second``: float32 vectors of what is learnt, and of
+            Adam's means of the gradient and of its square; ``steps``; ``learning_rate``; and for
+            the style weight `auto` the value of each term at the start, ``start/style/conv3_3``.
+        """
+        session = self._sessions.get("step")
+        if session is not None:
+            self._vector = session.bound(step.PARAMETERS)
+            self._moments = (session.bound(step.FIRST), session.bound(step.SECOND))
+        vectors = dict(zip(_STATE, (self._vector, *self._moments), strict=True))
+        scalars = {"steps": np.array(self.steps), "learning_rate": np.array(self.learning_rate)}
+        start = {f"start/{name}": np.array(x) for name, x in (self._start or {}).items()}
+        return {**vectors, **scalars, **start}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` returned, bit for bit.
+
+        Raises
+        ------
+        UsageError
+            If an array is missing, or has another shape or type.
+        """
+        for name in (*_STATE, "steps", "learning_rate"):
+            shape = self._vector.shape if name in _STATE else ()
+            kind = {"steps": "i"}.get(name, "f")
+            array = state.get(name)
+            if array is None or array.shape != shape or array.dtype.kind != kind:
+                raise UsageError(f"the state of a training has no {name} that fits this one")
+        self._vector, *moments = (np.array(state[name], np.float32) for name in _STATE)
+        self._moments = (moments[0], moments[1])
+        self.steps, self.learning_rate = int(state["steps"]), float(state["learning_rate"])
+        start = {name: state.get(f"start/{name}") for name in losses.terms(self.settings)}
+        found = {name: float(x) for name, x in start.items() if x is not None}
+        if self.settings.style_weight == configuration.AUTO and len(found) == len(start):
+            self._begin_at(found)
+        for kind in ("step", "evaluation"):
+            if kind in self._sessions and self._terms:
+                self._sessions[kind].bind({step.WEIGHTS: list(self._terms.values())})
+        if "step" in self._sessions:
+            vectors = (self._vector, *self._moments)
+            self._sessions["step"].bind(dict(zip(_STATE, vectors, strict=True)))
 
     def _evaluated(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         inputs = self._inputs(batch)
@@ -147,23 +217,26 @@ class Trainer:
             self._sessions[kind] = session = Session(model, self._device)
             del model
             session.bind(self._targets)
-            zeros = np.zeros_like(self._vector)
             if kind == "step":
-                state = {step.PARAMETERS: self._vector, step.FIRST: zeros, step.SECOND: zeros}
-                session.bind(state)
+                session.bind(dict(zip(_STATE, (self._vector, *self._moments), strict=True)))
             session.bind({step.WEIGHTS: list(self._weights_of_terms(batch).values())})
         return self._sessions[kind]
 
     def _weights_of_terms(self, batch: np.ndarray) -> Mapping[str, float]:
         """Return the weight of each term, for `auto` made of their values at a first batch."""
         if self._terms is None:
-            plain = losses.terms(self.settings)
             model = step.values(self._plan, _planes(batch).shape).SerializeToString()
             session = Session(model, self._device)
             inputs = self._inputs(batch) | {step.PARAMETERS: self._vector}
             terms = session.run(inputs | self._targets)[step.TERMS]
-            self._terms = losses.normalised(plain, step.named(terms, self.settings))
+            self._begin_at(step.named(terms, self.settings))
+        assert self._terms is not None
         return self._terms
+
+    def _begin_at(self, start: Mapping[str, float]) -> None:
+        """Take the weights of terms from their values at a first batch."""
+        self._start = start
+        self._terms = losses.normalised(losses.terms(self.settings), start)
 
     def _inputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Return a batch as the inputs of a session, its shape checked."""

@@ -9,10 +9,11 @@ import contextlib
 import functools
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
@@ -134,11 +135,46 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 @contextlib.contextmanager
 def _warnings_logged(path: Path) -> Iterator[None]:
     """Log what Pillow warns of (odd metadata, large sizes), which would go to stderr."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    caught: list[warnings.WarningMessage] = []
+    with _catching.shared(caught):
         yield
     for warning in caught:
         _logger.debug("%s: %s", path, warning.message)
+
+
+class _Catching:
+    """Catches warnings while threads read pictures.
+
+    Where warnings go is one setting of the whole process: the first thread changes it, and the last
+    one, which gets all that was caught, changes it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._catch: Any = None
+        self._caught: list[warnings.WarningMessage] = []
+
+    @contextlib.contextmanager
+    def shared(self, caught: list[warnings.WarningMessage]) -> Iterator[None]:
+        """Catch warnings for as long as the block lasts."""
+        with self._lock:
+            if not self._threads:
+                self._catch = warnings.catch_warnings(record=True)
+                self._caught = self._catch.__enter__()
+                warnings.simplefilter("always")
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    self._catch.__exit__(None, None, None)
+                    caught += self._caught
+
+
+_catching = _Catching()
 
 
 def _header(stream: BinaryIO) -> Image.Image:

@@ -1,0 +1,186 @@
+"""Trained networks as graphs that paint: for a trainer's previews, and as files for everyone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, version_converter
+
+from styletransfer.errors import UsageError
+from styletransfer.feedforward import architecture
+from styletransfer.feedforward.architecture import Architecture
+from styletransfer.feedforward.step import BATCH, MIXTURE, OUTPUT, PARAMETERS
+from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad.builder import IR_VERSION, OPSET
+
+IMAGE, STYLES, STYLIZED = "image", "style_weights", "stylized"
+HALF = "/half"
+"""What follows the name of weights that are kept in 16 bits."""
+
+OPSETS = range(15, 24)
+"""Opsets that a network can be written in."""
+
+_PROBE = 64  # any size whose sides are multiples of what a network needs
+
+
+def painting(of: Architecture, shape: Sequence[int]) -> onnx.ModelProto:
+    """Return the model from `BATCH` of `shape` and the vector `PARAMETERS` to `OUTPUT`."""
+    graph = GraphBuilder()
+    batch = graph.input(BATCH, shape)
+    entries = architecture.parameters(of)
+    sizes = [prod(entry.shape) for entry in entries]
+    vector = graph.input(PARAMETERS, (sum(sizes),))
+    lengths = graph.integers(sizes, "sizes")
+    pieces = graph.ops("Split", vector, lengths, outputs=len(sizes), axis=0)
+    names = [
+        graph.reshape(piece, entry.shape) for piece, entry in zip(pieces, entries, strict=True)
+    ]
+    mixture = graph.input(MIXTURE, (shape[0], of.styles)) if of.styles > 1 else None
+    painted = architecture.append(graph, of, batch, names, mixture)
+    return graph.model([graph.op("Identity", painted, output=OUTPUT)])
+
+
+def network(
+    of: Architecture,
+    weights: Sequence[np.ndarray],
+    metadata: Mapping[str, str],
+    *,
+    half: bool = False,
+    size: tuple[int, int] | None = None,
+    opset: int = OPSET,
+) -> onnx.ModelProto:
+    """Return a network that anyone can run.
+
+    Parameters
+    ----------
+    of : Architecture
+        The network.
+    weights : sequence of ndarray
+        What it has learnt, in forward order.
+    metadata : mapping of str to str
+        Goes into the file.
+    half : bool
+        Whether the weights are kept in 16 bits; it computes in 32 all the same.
+    size : (int, int), optional
+        Height and width of pictures; by default any.
+    opset : int
+        One of `OPSETS`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        From `IMAGE`, (N, 3, H, W) RGB in [0, 1], to `STYLIZED` of the same shape and range. With
+        several styles `STYLES` says how much there is of each, (styles,). Sides that are no
+        multiples of what the network needs are padded by reflection, and cropped after.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these opsets.
+    """
+    # The margin and what is missing to a multiple are padded at once, around the network.
+    graph = GraphBuilder()
+    padded = graph.input("padded", (1, 3, _PROBE, _PROBE))
+    # Inputs of the graph until they get their values: constants that are equal would be shared.
+    names = [graph.input(entry.name, entry.shape) for entry in architecture.parameters(of)]
+    mixture = None
+    if of.styles > 1:
+        shares = graph.input(STYLES, (of.styles,))
+        mixture = graph.reshape(shares, (1, of.styles))
+    painted = architecture.append(graph, replace(of, margin=0), padded, names, mixture)
+    inner = graph.model([graph.op("Identity", painted, output="painted")])
+    _give_values(inner, dict(zip(names, weights, strict=True)), half)
+    model = _wrapped(inner, of, size)
+    model.metadata_props.extend(
+        onnx.StringStringEntryProto(key=key, value=value) for key, value in metadata.items()
+    )
+    return _in_opset(model, opset)
+
+
+def _give_values(model: onnx.ModelProto, weights: Mapping[str, np.ndarray], half: bool) -> None:
+    """Put initializers in the place of inputs, of 16 bits if asked for."""
+    kept = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    casts = []
+    for name, array in weights.items():
+        stored = array.astype(np.float16 if half else np.float32)
+        key = f"{name}{HALF}" if half else name
+        model.graph.initializer.append(numpy_helper.from_array(stored, key))
+        if half:
+            casts.append(helper.make_node("Cast", [key], [name], name, to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _wrapped(
+    inner: onnx.ModelProto, of: Architecture, size: tuple[int, int] | None
+) -> onnx.ModelProto:
+    """Return a network with pictures of any size in [0, 1] around one of the padded ones."""
+    before: list[onnx.NodeProto] = []
+    constants: dict[str, np.ndarray] = {
+        "range": np.array(255, np.float32),
+        "zero": np.array(0, np.float32),
+        "one": np.array(1, np.float32),
+        "front": np.array([0, 0, of.margin, of.margin, 0, 0], np.int64),
+        "margin": np.array([of.margin, of.margin], np.int64),
+        "axes": np.array([2, 3], np.int64),
+    }
+    if size is None:
+        constants["multiple"] = np.array([of.multiple] * 2, np.int64)
+        before += [
+            helper.make_node("Shape", [IMAGE], ["size"], "size", start=2, end=4),
+            helper.make_node("Neg", ["size"], ["size/negative"], "size/negative"),
+            # As in Python: never negative.
+            helper.make_node("Mod", ["size/negative", "multiple"], ["missing"], "missing"),
+            helper.make_node("Add", ["missing", "margin"], ["back"], "back"),
+            helper.make_node("Concat", ["front", "back"], ["pads"], "pads", axis=0),
+            helper.make_node("Add", ["size", "margin"], ["end"], "end"),
+        ]
+    else:
+        back = [of.margin + -n % of.multiple for n in size]
+        constants["pads"] = np.array([0, 0, of.margin, of.margin, 0, 0, *back], np.int64)
+        constants["end"] = np.array([n + of.margin for n in size], np.int64)
+    before += [
+        helper.make_node("Mul", [IMAGE, "range"], ["scaled"], "scaled"),
+        helper.make_node("Pad", ["scaled", "pads"], ["padded"], "padded", mode="reflect"),
+    ]
+    after = [
+        helper.make_node("Slice", ["painted", "margin", "end", "axes"], ["cropped"], "cropped"),
+        helper.make_node("Div", ["cropped", "range"], ["divided"], "divided"),
+        helper.make_node("Clip", ["divided", "zero", "one"], [STYLIZED], STYLIZED),
+    ]
+    nodes = [*before, *inner.graph.node, *after]
+    read = {name for node in nodes for name in node.input}
+    pictures = ["N", 3, *(size or ("H", "W"))]
+    inputs = [helper.make_tensor_value_info(IMAGE, onnx.TensorProto.FLOAT, pictures)]
+    inputs += [value for value in inner.graph.input if value.name == STYLES]
+    graph = helper.make_graph(
+        nodes,
+        "stylized",
+        inputs,
+        [helper.make_tensor_value_info(STYLIZED, onnx.TensorProto.FLOAT, pictures)],
+        [numpy_helper.from_array(a, name) for name, a in constants.items() if name in read],
+    )
+    graph.initializer.extend(inner.graph.initializer)
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="styletransfer",
+    )
+
+
+def _in_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    if opset not in OPSETS:
+        raise UsageError(f"the opset is {opset}; give one from {OPSETS[0]} to {OPSETS[-1]}")
+    if opset <= OPSET:
+        # All that is used means the same in these; onnx's converter knows no older Pad.
+        model.opset_import[0].version = opset
+        return model
+    converted = version_converter.convert_version(model, opset)
+    converted.ir_version = min(converted.ir_version, IR_VERSION)
+    return converted

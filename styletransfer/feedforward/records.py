@@ -1,0 +1,133 @@
+"""What a training leaves beside its network: its losses as a table, previews, and TensorBoard's."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from styletransfer import images, storage
+from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.progress import TrainingProgress
+
+LOSSES, PREVIEWS = "losses.csv", "previews"
+_FIRST_COLUMNS = ("step", "seconds", "learning_rate", "loss")
+_SUMMARY_EVERY = 25  # steps, as hzy46's trainer
+# What hzy46's trainer calls the terms.
+_TAGS = {"content": "content_loss", "style": "style_loss", "tv": "regularizer_loss"}
+
+
+class Records:
+    """Writes what there is to tell of a training into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    terms : sequence of str
+        The columns of the table after the first ones.
+    begun : int
+        How many steps there were; what is told of later ones is from a run that did not keep them.
+    tensorboard : bool
+        Whether TensorBoard's event files are written, too.
+
+    Raises
+    ------
+    UsageError
+        If the package for them is missing.
+    """
+
+    def __init__(
+        self, folder: Path, terms: Sequence[str], begun: int, tensorboard: bool = False
+    ) -> None:
+        self._folder = folder
+        self._terms = list(terms)
+        self._path = folder / LOSSES
+        self._writer = _event_writer(folder, begun) if tensorboard else None
+        self._file: Any = None
+        self.rewind(begun)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def rewind(self, steps: int) -> None:
+        """Forget the rows of what came after so many steps, and all rows with other columns."""
+        self._close()
+        columns = [*_FIRST_COLUMNS, *self._terms]
+        rows = [row for row in _rows(self._path, columns) if int(row[0]) <= steps]
+        try:
+            with storage.replacing(self._path) as stream:
+                lines = (",".join(row) + "\n" for row in [columns, *rows])
+                stream.write("".join(lines).encode())
+            # Line by line: a process that is killed has told of all its steps.
+            self._file = self._path.open("a", 1, encoding="utf-8", newline="")
+        except OSError as error:
+            raise StyleTransferError(f"{self._path} cannot be written: {error}") from error
+
+    def tell(self, step: TrainingProgress, weights: Mapping[str, float]) -> None:
+        """Write what a step's losses were; weights are those of the terms."""
+        first = (step.iteration, f"{step.seconds:.3f}", step.learning_rate, step.loss)
+        row = [*first, *(step.terms[name] for name in self._terms)]
+        self._file.write(",".join(map(str, row)) + "\n")
+        if self._writer is not None and step.iteration % _SUMMARY_EVERY == 0:
+            for tag, value in _summary(step, weights).items():
+                self._writer.add_scalar(tag, value, step.iteration)
+
+    def preview(self, steps: int, originals: np.ndarray, painted: np.ndarray) -> None:
+        """Write pictures beside what has become of them, both (N, H, W, 3) uint8."""
+        rows = np.concatenate([originals, painted], axis=2)
+        path = self._folder / PREVIEWS / f"step-{steps:06d}.jpg"
+        images.save(path, np.concatenate(list(rows)).astype(np.float32) / np.float32(255))
+        if self._writer is not None:
+            for tag, pictures in (("generated", painted), ("origin", originals)):
+                for i, picture in enumerate(pictures):
+                    self._writer.add_image(f"{tag}/image/{i}", picture, steps, dataformats="HWC")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
+    """Return the rows of a table with such columns; a line that was cut short is none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+    except (OSError, ValueError, csv.Error):
+        return []
+    if header != list(columns):
+        return []
+    return [row for row in rows if len(row) == len(columns) and row[0].isdecimal()]
+
+
+def _summary(step: TrainingProgress, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return what hzy46's trainer tells TensorBoard, by its tags."""
+    tags = {"total_loss": step.loss}
+    for kind, name in _TAGS.items():
+        tags[f"losses/{name}"] = step.terms[kind]
+        parts = (t for t in weights if t.split("/", 1)[0] == kind)
+        tags[f"weighted_losses/weighted_{name}"] = sum(weights[t] * step.terms[t] for t in parts)
+    styles = {t: x for t, x in step.terms.items() if t.startswith("style/")}
+    return tags | {f"style_losses/{t.removeprefix('style/')}": x for t, x in styles.items()}
+
+
+def _event_writer(folder: Path, begun: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise UsageError(
+            "TensorBoard's files take the package tensorboardX: pip install tensorboardX"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=begun + 1 if begun else None)
