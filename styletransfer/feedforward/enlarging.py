@@ -18,17 +18,27 @@ def enlarged(graph: GraphBuilder, x: str, weight: str, factor: int) -> str:
     Padding by reflection of the enlarged map is the repetition of the small one's edge. The result
     is twice as large as the map.
     """
-    _, _, height, width = graph.shape(x)
     x = graph.op("Pad", x, graph.integers([0, 0, 1, 1] * 2, "pads"), mode="edge")
     y = graph.op("Conv", x, _kernels(graph, weight, factor), kernel_shape=[PLACES] * 2)
     # In parts first: so the cotangents of the slices are joined, not padded to full size and added.
-    parts = graph.ops("Split", y, outputs=PLACES**2, axis=1, num_outputs=PLACES**2)
+    lengths = graph.integers([graph.shape(weight)[0]] * PLACES**2, "lengths")
+    parts = graph.ops("Split", y, lengths, outputs=PLACES**2, axis=1)
     places = [
-        graph.slice(part, (2, 3), place, (place[0] + height, place[1] + width))
+        _all_but_one(graph, part, place)
         for part, place in zip(parts, np.ndindex(PLACES, PLACES), strict=True)
     ]
     joined = graph.op("Concat", *places, axis=1)
     return graph.op("DepthToSpace", joined, blocksize=PLACES)
+
+
+def _all_but_one(graph: GraphBuilder, part: str, place: tuple[int, ...]) -> str:
+    """Leave out the last row (column) of a part, for the second place the first.
+
+    The bounds hold for any size, so that the same nodes are right in a network of any.
+    """
+    ends = [-1 if first == 0 else np.iinfo(np.int32).max for first in place]
+    bounds = (graph.integers(b, "bounds") for b in (place, ends, (2, 3)))
+    return graph.op("Slice", part, *bounds)
 
 
 def _kernels(graph: GraphBuilder, weight: str, factor: int) -> str:
