@@ -150,6 +150,20 @@ def test_a_sheet_over_two_parameters(run, tmp_path):
     assert "one or two parameters with several values" in log
 
 
+def test_a_sheet_replaces_neither_what_goes_in_nor_an_earlier_one(run, tmp_path):
+    content = tmp_path / "cat.jpg"
+    shutil.copy(CAT, content)
+    sheet = ["-c", content, "--sheet", "-r", "1,1e6"]
+    code, printed, log = run(*sheet, "-o", content)
+    assert (code, printed) == (2, "")
+    assert "goes in and would be overwritten" in log
+    for name in ("cat-sheet-ratio.png", "cat-sheet-ratio-2.png"):
+        code, printed, _ = run(*sheet, "-o", f"{tmp_path}/sheets/", "--format", "png")
+        assert code == 0
+        said = [line for line in printed.splitlines() if line.startswith("saved")]
+        assert said == [f"saved {tmp_path / 'sheets' / name}"]
+
+
 def test_a_picture_shows_the_command_that_makes_it(run, tmp_path, capsys, quick_network):
     first, again = tmp_path / "a picture.png", tmp_path / "again.png"
     assert run("-c", CAT, "-o", first, "-r", "12345.678", "--style-layers", "conv2/3x3=0.3")[0] == 0
