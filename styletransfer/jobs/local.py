@@ -1,6 +1,7 @@
 """Pictures made on this machine, from their files to their files."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -266,7 +267,7 @@ def _known(path: Path, known: dict[Path, tuple[str, np.ndarray]]) -> tuple[str, 
 def _digest(path: Path) -> str:
     """Return a file's digest; of one that cannot be read none: decoding it says why."""
     try:
-        return digest(path) if path.is_file() else ""
+        return digest(path) if os.path.isfile(path) else ""
     except (OSError, ValueError):
         return ""
 

@@ -60,6 +60,32 @@ def test_what_was_meant_is_told_and_it_is_usage(run, arguments, part):
     assert part in log.splitlines()[-1]
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-s", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-i", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-m", LONG, "-o", "x.png"],
+    ],
+)
+def test_names_that_no_file_can_have_are_told_of(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    code, printed, log = run(*arguments)
+    assert (code in (1, 2), printed) == (True, "")
+    last = log.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "cannot be opened: File name too long" in last or "is neither a network" in last
+
+
+def test_a_folder_of_networks_that_no_folder_can_be(capsys):
+    assert cli.main(["models", "verify", "googlenet", "--models", LONG]) in (0, 1)
+    assert "OSError" not in capsys.readouterr().err
+
+
 def test_british_spellings_are_taken(run, tmp_path):
     code, _, log = run(
         *("-c", CAT, "-o", tmp_path / "x.png", "--optimiser=adam", "--preserve-colours", "lab")
