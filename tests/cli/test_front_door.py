@@ -1,18 +1,20 @@
 """What a stranger trips over in the first hour."""
 
+import argparse
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from styletransfer import cli, display, images
-from styletransfer.cli import parser
+from styletransfer.cli import parser, streams
 from styletransfer.networks import NETWORKS
 from styletransfer.progress import Begun, Progress
 from tests.conftest import ROOT
@@ -159,6 +161,19 @@ def test_streams(tmp_path, quick_network):
     nothing = subprocess.run(list(map(str, command)), input=b"", capture_output=True)
     assert (nothing.returncode, nothing.stdout) == (2, b"")
     assert b"nothing comes from standard input" in nothing.stderr
+
+
+def test_what_a_failed_run_has_made_goes_to_standard_output(capsysbinary):
+    options = argparse.Namespace(content_img=None, output="-", format="png")
+
+    def fail():
+        with streams.redirected(options) as changed:
+            Path(changed.output).write_bytes(b"a picture")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert capsysbinary.readouterr().out == b"a picture"
 
 
 def test_a_sheet_over_two_parameters(run, tmp_path):
