@@ -209,10 +209,10 @@ def command(picture: Path) -> list[str]:
         # A name that begins with - would be a flag, and whose picture it is may have chosen that.
         paths = [f"./{path}" if path.startswith("-") else path for path in paths]
         words += [flag, *paths] if paths else []
-    usual = Settings()
+    usual = {**vars(Settings()), "ratio": settings.usual_ratio}
     for name, option in describe(Settings).items():
         value = getattr(settings, name)
-        if value == getattr(usual, name) or (name == "init" and files.get("init")):
+        if value == usual[name] or (name == "init" and files.get("init")):
             continue
         words += [flags(name, option)[0], *_typed(value)]
     threads = stored["threads"]
