@@ -1,5 +1,6 @@
 """The original's command, ``python style.py -s STYLE -c CONTENT``, and its `StyleTransfer`."""
 
+import os
 import sys
 
 TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
@@ -36,5 +37,16 @@ def main() -> int:
         return 130  # as shells count
 
 
+def _ignore_current_folder() -> None:
+    """Import nothing from the current folder, which ``python -m`` searches before all others.
+
+    Where this file itself lies there, as in a checkout, it stays.
+    """
+    home = os.path.dirname(os.path.realpath(__file__))
+    if not sys.flags.safe_path and os.path.realpath(sys.path[0]) != home:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _ignore_current_folder()
     sys.exit(main())

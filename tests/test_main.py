@@ -12,12 +12,18 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
     bait = f"open({str(tmp_path / 'executed')!r}, 'a').write(__name__)\nraise ImportError"
     for name in ("argparse", "logging", "numpy", "onnx", "onnxruntime", "google", "pip"):
         (tmp_path / f"{name}.py").write_text(bait)
-    command = [sys.executable, "-m", "styletransfer", "models"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert not (tmp_path / "executed").exists()
-    assert done.returncode == 0, done.stderr
-    assert "vgg16: " in done.stdout
+    for words, said in (
+        (["styletransfer", "models"], "vgg16: "),
+        (["style", "--help"], "usage: style.py"),
+    ):
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert not (tmp_path / "executed").exists()
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
 
 
 def test_a_checkout_runs_without_installation() -> None:

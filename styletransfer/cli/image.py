@@ -223,7 +223,7 @@ def make(
             signals.saving = False
             display.end()
             if outcome.error is not None and (options.debug or not batch):
-                _say_saved(outcome)
+                _say_saved(outcome, options.streamed)
                 raise outcome.error
             if outcome.error is not None:
                 content = str(outcome.task.content)
@@ -245,9 +245,10 @@ def _tally(asked: int, made: int, failed: int) -> None:
     say(f"{made} of {asked} pictures made{rest}")
 
 
-def _say_saved(outcome: "Outcome") -> None:
+def _say_saved(outcome: "Outcome", streamed: bool) -> None:
     if outcome.output is not None:
-        logger.warning("the best picture so far is saved in %s", outcome.output)
+        place = "goes to standard output" if streamed else f"is saved in {outcome.output}"
+        logger.warning("the best picture so far %s", place)
 
 
 def _sum_up(outcome: "Outcome", streamed: bool) -> None:

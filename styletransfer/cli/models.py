@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def _convert(options: argparse.Namespace) -> int:
     from styletransfer import caffe, storage
 
     for given in (options.prototxt, options.caffemodel):
-        if options.onnx.exists() and Path(given).exists() and options.onnx.samefile(given):
+        if all(map(os.path.exists, (options.onnx, given))) and options.onnx.samefile(given):
             raise UsageError(f"{options.onnx} is what is converted: give another file to write")
     model = caffe.convert(options.prototxt, options.caffemodel)
     try:

@@ -1,10 +1,11 @@
 """``--sheet``: small pictures over one or two parameters, on one sheet."""
 
 import argparse
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, count, product
 from pathlib import Path
 
 from styletransfer.cli.arguments import given
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Make the sheet."""
     from styletransfer import images
     from styletransfer.cli.image import make, order
-    from styletransfer.jobs.plan import plan
+    from styletransfer.jobs.plan import check_sources, plan
     from styletransfer.jobs.task import Extras
 
     axes = _axes(options)
@@ -43,12 +44,14 @@ def run(options: argparse.Namespace) -> int:
             if asked.is_batch:
                 raise UsageError("a sheet is made of one content image; give one")
             cells += plan(replace(asked, extras=Extras()))
-        output = Path(options.output or options.outputs / _name(cells[0].content, axes))
+        output = _output(options, cells[0].content, axes)
         try:
             images.check_writable(output)
         except ImageError as error:
             raise UsageError(str(error)) from error
-        code = make(cells, machine, options, True)
+        check_sources([replace(cell, output=output) for cell in cells])
+        # The places of the cells, which do not last, are not told.
+        code = make(cells, machine, argparse.Namespace(**vars(options) | {"streamed": True}), True)
         if code:
             return code
         pictures = [images.load(task.output) for task in cells]
@@ -59,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     labels = [f"{rows.name} {value}" for value in rows.values] if rows else [""]
     heads = [f"{columns.name} {value}" for value in columns.values]
     images.save(output, images.sheet(table, labels, heads))
-    say(f"saved {output.resolve()}")
+    if not (options.quiet or options.streamed):
+        say(f"saved {output.resolve()}")
     return 0
 
 
@@ -97,6 +101,14 @@ def _with(
     return one
 
 
-def _name(content: Path, axes: list[_Axis]) -> str:
-    """Return the name of a sheet."""
-    return "-".join([content.stem, "sheet", *(axis.name for axis in axes)]) + ".jpg"
+def _output(options: argparse.Namespace, content: Path, axes: list[_Axis]) -> Path:
+    """Return where the sheet goes; a name that is made is none that is taken."""
+    given = options.output
+    is_folder = given is not None and (os.path.isdir(given) or given.endswith(("/", os.sep)))
+    if given is not None and not is_folder:
+        return Path(given)
+    stem = "-".join([content.stem, "sheet", *(axis.name for axis in axes)])
+    folder = Path(given) if is_folder else options.outputs
+    names = chain([stem], (f"{stem}-{n}" for n in count(2)))
+    paths = (folder / f"{name}.{options.format}" for name in names)
+    return next(path for path in paths if not os.path.exists(path))

@@ -39,12 +39,14 @@ def redirected(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
             return
         result = Path(folder) / f"stdout.{options.format}"
         changed.output, changed.streamed = str(result), True
-        with redirect_stdout(sys.stderr):
-            yield changed
-        if result.exists():
-            with result.open("rb") as stream:
-                shutil.copyfileobj(stream, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+        try:
+            with redirect_stdout(sys.stderr):
+                yield changed
+        finally:  # a run that fails may have made a picture all the same
+            if result.exists():
+                with result.open("rb") as stream:
+                    shutil.copyfileobj(stream, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
 
 
 def _read(path: Path) -> Path:

@@ -117,8 +117,8 @@ def check_writable(path: str | os.PathLike[str], depth: int = 8) -> Path:
     ------
     ImageError
         If no format goes by its extension, that format does not hold so many bits a channel, no
-        file can have its name, it is something else than a file, or a hard link, or its folder is
-        none, or cannot be written to or made.
+        file can have its name, it is something else than a file, or its folder is none, or cannot
+        be written to or made.
     """
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())

@@ -1,6 +1,7 @@
 """Pictures made on this machine, from their files to their files."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -104,9 +105,9 @@ def make_all(
     KeyboardInterrupt
         If a run is interrupted before there is an image.
     StyleTransferError
-        If there is no such network, or device, for any of them.
+        If there is no network, or device, for one of them.
     """
-    transfer: StyleTransfer | None = None
+    transfer, model = None, ""
     known: dict[Path, tuple[str, np.ndarray]] = {}
     for number, task in enumerate(tasks, 1):
         watch.tell(Begun(number, len(tasks), str(task.content)))
@@ -115,9 +116,11 @@ def make_all(
         except Exception as error:
             yield Outcome(task, error=error)
             continue
-        if transfer is None:
+        if transfer is None or task.settings.model != model:
+            transfer = None  # its memory is free before another network is loaded
+            model = task.settings.model
             transfer = StyleTransfer(
-                task.settings.model,
+                model,
                 False,
                 gpu_id=machine.gpu_id,
                 models=machine.models,
@@ -125,7 +128,7 @@ def make_all(
                 progress=watch.tell,
             )
             if like is not None:
-                recipe.warn_of_differences(like, task.settings.model, *_place(transfer, machine))
+                recipe.warn_of_differences(like, model, *_place(transfer, machine))
         outcome = _make(transfer, task, pictures, machine, watch)
         yield outcome
         interrupted = outcome.summary is not None and outcome.summary.stop is Stop.INTERRUPTED
@@ -264,7 +267,7 @@ def _known(path: Path, known: dict[Path, tuple[str, np.ndarray]]) -> tuple[str, 
 def _digest(path: Path) -> str:
     """Return a file's digest; of one that cannot be read none: decoding it says why."""
     try:
-        return digest(path) if path.is_file() else ""
+        return digest(path) if os.path.isfile(path) else ""
     except (OSError, ValueError):
         return ""
 
@@ -285,7 +288,7 @@ class _Preview:
         self._last = 0.0
 
     def take(self, step: Progress) -> None:
-        """Write the image if it is time; the last one always."""
+        """Write the image if it is time, and after the last iteration that was asked for."""
         now = time.monotonic()
         if now - self._last >= self.SECONDS or step.iteration == step.iterations:
             _write_beside(self._path, step.image(), self._alpha)

@@ -70,7 +70,7 @@ class Order:
         """Whether more than one picture is asked for, a folder's counting as many."""
         several = [*self.contents, *self.styles] if self.all_pairs else [*self.contents]
         return (
-            any(path.is_dir() for path in several)
+            any(os.path.isdir(path) for path in several)
             or len(self.contents) > 1
             or (self.all_pairs and len(self.styles) > 1)
         )
@@ -89,7 +89,7 @@ def plan(order: Order) -> list[Task]:
         pictures would go into one file, two would have the same name, they would go into a folder
         that is looked through for pictures, or one would overwrite a picture that goes in.
     """
-    looked_through = [path for path in (*order.contents, *order.styles) if path.is_dir()]
+    looked_through = [path for path in (*order.contents, *order.styles) if os.path.isdir(path)]
     contents, styles = _files(order.contents), _files(order.styles)
     groups = [(style,) for style in styles] if order.all_pairs else [tuple(styles)]
     pairs = [(content, group) for content in contents for group in groups]
@@ -224,7 +224,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     """Return files, those of folders in order of their names."""
     found = []
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             found.append(path)
             continue
         files = [p for p in path.iterdir() if p.is_file()]

@@ -145,7 +145,7 @@ def compare(path: Path, task: Task) -> Existing | None:
         if name not in ignored and values.get(name, usual[name]) != value
     ]
     inputs = {
-        kind: [digest(p) if p.is_file() else None for p in paths]
+        kind: [digest(p) if os.path.isfile(p) else None for p in paths]
         for kind, paths in task.files.items()
     }
     if any(_digests(files.get(kind, [])) != seen for kind, seen in inputs.items()):
@@ -155,7 +155,8 @@ def compare(path: Path, task: Task) -> Existing | None:
 
 def is_finished(stored: Mapping[str, object]) -> bool:
     """Whether a picture says that its run came to its end."""
-    unfinished = {stop.value for stop in Stop if not stop.finished}
+    # A list: what is stored may be anything that JSON has, dictionaries included.
+    unfinished = [stop.value for stop in Stop if not stop.finished]
     return stored.get("reason") not in unfinished
 
 
@@ -205,11 +206,13 @@ def command(picture: Path) -> list[str]:
     files = cast(dict[str, object], stored["files"])
     for kind, flag in _FLAGS.items():
         paths = [str(entry[0]) for entry in _entries(files.get(kind, []))]
+        # A name that begins with - would be a flag, and whose picture it is may have chosen that.
+        paths = [f"./{path}" if path.startswith("-") else path for path in paths]
         words += [flag, *paths] if paths else []
-    usual = Settings()
+    usual = {**vars(Settings()), "ratio": settings.usual_ratio}
     for name, option in describe(Settings).items():
         value = getattr(settings, name)
-        if value == getattr(usual, name) or (name == "init" and files.get("init")):
+        if value == usual[name] or (name == "init" and files.get("init")):
             continue
         words += [flags(name, option)[0], *_typed(value)]
     threads = stored["threads"]
@@ -323,7 +326,7 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
             raise ImageError(f"{picture}: what it says of its {kind} is damaged")
         path, expected = Path(entry[0]), entry[1]
         places = [path, picture.parent / path.name]
-        here = [place for place in places if place.is_file()]
+        here = [place for place in places if os.path.isfile(place)]
         if not here:
             raise UsageError(
                 f"{picture} was made with {path}, which is not here; put it there or give it anew"

@@ -147,7 +147,7 @@ class Settings(Options):
     ratio: float = option(
         None,
         Number(
-            "a number that is not negative, such as 1e4",
+            "a number that is not negative, up to 1e38, such as 1e4",
             lambda x: 0 <= x <= 1e38,
             metavar="RATIO",
         ),

@@ -1,6 +1,7 @@
 """The class of the original: pictures and parameters in, a picture out."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,9 @@ class StyleTransfer:
     -----
     The first two parameters, the methods and their defaults are those of the original class.
 
+    Several threads may call `transfer_style`; one runs at a time. `get_generated` and `summary` are
+    those of the run that ended last, so that threads which want their own each make an object.
+
     References
     ----------
     Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style (2015).
@@ -87,6 +91,7 @@ class StyleTransfer:
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
+        self._turn = threading.RLock()  # what is prepared serves one run at a time
         self._made: tuple[Result, Callable[[np.ndarray], np.ndarray]] | None = None
 
     def transfer_style(
@@ -177,16 +182,17 @@ class StyleTransfer:
                 for listener in listeners:
                     listener(step)
 
-            result, error = run(
-                self._problems,
-                settings,
-                network,
-                given,
-                tell,
-                to_picture,
-                stopped or (lambda: False),
-            )
-        self._made = result, to_picture
+            with self._turn:
+                result, error = run(
+                    self._problems,
+                    settings,
+                    network,
+                    given,
+                    tell,
+                    to_picture,
+                    stopped or (lambda: False),
+                )
+                self._made = result, to_picture
         if error is not None:
             raise error
         return result.summary.iterations

@@ -117,7 +117,7 @@ def run(
         stop, error = Stop.FAILED, other
     _warn_of_size(course, stages[-1], given)
     if stop.finished:
-        _warn_of_little_style(course, settings)
+        _warn_of_little_style(course, settings, given)
     return Result(course.latest, course.summary(stop)), error
 
 
@@ -196,7 +196,7 @@ class _Course:
     ) -> None:
         self.latest: np.ndarray | None = None
         self.state: Any = None
-        self.iteration = 0
+        self.iteration = self.judged = 0  # in all, and in the first stage
         self._settings = settings
         self._tell = tell
         self._to_picture = to_picture
@@ -220,7 +220,7 @@ class _Course:
 
     @property
     def style(self) -> tuple[float, float]:
-        """The style's part of the loss at the first image of the last stage, and of the result."""
+        """The style's part of the loss at the first image, and at the end of the first stage."""
         first, last = (
             sum(value for name, value in terms.items() if name.startswith("style"))
             for terms in (self._first_terms, self._last_terms)
@@ -251,7 +251,8 @@ class _Course:
             self._checked = True
             # Those of another stage, of another ratio say, are not to be compared with.
             self._first_loss = self._loss = evaluation.loss
-            self._first_terms = evaluation.terms
+            if not self._before:
+                self._first_terms = evaluation.terms
         self._evaluations += 1
         self._terms[evaluation.loss] = evaluation.terms
         return evaluation.loss, evaluation.gradient
@@ -263,7 +264,8 @@ class _Course:
         self.latest, self.state, self._loss = latest, iterate.state, iterate.loss
         self.iteration = self._before + iterate.iteration
         self._terms = {iterate.loss: terms}
-        self._last_terms = terms
+        if not self._before:
+            self._last_terms, self.judged = terms, self.iteration
         step = Progress(
             self.iteration,
             self._settings.n_iter,
@@ -337,10 +339,14 @@ Measured: with the default ratio of each loss they fall by factors of 100 to 500
 """
 
 
-def _warn_of_little_style(course: "_Course", settings: Settings) -> None:
-    """Say so where the style hardly took hold, and which ratio may do more."""
+def _warn_of_little_style(course: _Course, settings: Settings, given: Inputs) -> None:
+    """Say so where the style hardly took hold, and which ratio may do more.
+
+    A picture to begin with may have the style already, as may what the first stage has made.
+    """
     before, after = course.style
-    if course.iteration < FEW or not after * LITTLE > before:
+    begun_with_a_picture = isinstance(given.init, np.ndarray)
+    if begun_with_a_picture or course.judged < FEW or not after * LITTLE > before:
         return
     more = max(settings.usual_ratio, 100 * settings.ratio)
     logger.warning(

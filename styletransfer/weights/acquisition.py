@@ -1,6 +1,7 @@
 """How weights get into the folder: fetched from a source, or converted from a user's file."""
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -142,7 +143,7 @@ def fetch(
 
 def by_hand(source: Source, placed: Sequence[Path]) -> Path | None:
     """Return the file of a source's that a user has put into one of the folders."""
-    return next((f / source.filename for f in placed if (f / source.filename).is_file()), None)
+    return next((f / source.filename for f in placed if os.path.isfile(f / source.filename)), None)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A network by its name or its folder, with all that style transfer needs of it."""
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def load_network(
     """
     table = NETWORKS.get(name)
     if table is None:
-        if not Path(name).is_dir():
+        if not os.path.isdir(name):
             raise UsageError(
                 f"{name!r} is neither a network nor a folder; choose one of"
                 f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"

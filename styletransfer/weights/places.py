@@ -58,8 +58,10 @@ def own_caffemodel(name: str, folders: Sequence[Path]) -> Path | None:
         If there are several.
     """
     for folder in folders:
+        if not os.path.isdir(folder / name):
+            continue
         original = folder / name / CAFFEMODELS[name]
-        if original.is_file():
+        if os.path.isfile(original):
             return original
         others = sorted((folder / name).glob("*.caffemodel"))
         if len(others) > 1:

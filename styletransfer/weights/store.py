@@ -10,6 +10,7 @@ Of processes and threads that want the same network at once, one makes it and th
 import contextlib
 import functools
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -318,7 +319,7 @@ def _cached(network: Network, folders: Sequence[Path], own: Path | None) -> Foun
     """Return the first cached network, or of those made from the user's own file the first."""
     for folder in folders:
         path = folder / network.name / f"{network.name}.onnx"
-        if not path.is_file():
+        if not os.path.isfile(path):
             continue
         try:
             weights, provenance = cache.read(path, network)

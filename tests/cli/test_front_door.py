@@ -1,18 +1,20 @@
 """What a stranger trips over in the first hour."""
 
+import argparse
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from styletransfer import cli, display, images
-from styletransfer.cli import parser
+from styletransfer.cli import parser, streams
 from styletransfer.networks import NETWORKS
 from styletransfer.progress import Begun, Progress
 from tests.conftest import ROOT
@@ -58,6 +60,32 @@ def test_what_was_meant_is_told_and_it_is_usage(run, arguments, part):
     code, printed, log = run(*arguments)
     assert (code, printed) == (2, "")
     assert part in log.splitlines()[-1]
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-s", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-i", f"{LONG}.jpg", "-o", "x.png"],
+        ["-c", CAT, "-m", LONG, "-o", "x.png"],
+    ],
+)
+def test_names_that_no_file_can_have_are_told_of(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    code, printed, log = run(*arguments)
+    assert (code in (1, 2), printed) == (True, "")
+    last = log.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "cannot be opened: File name too long" in last or "is neither a network" in last
+
+
+def test_a_folder_of_networks_that_no_folder_can_be(capsys):
+    assert cli.main(["models", "verify", "googlenet", "--models", LONG]) in (0, 1)
+    assert "OSError" not in capsys.readouterr().err
 
 
 def test_british_spellings_are_taken(run, tmp_path):
@@ -135,6 +163,19 @@ def test_streams(tmp_path, quick_network):
     assert b"nothing comes from standard input" in nothing.stderr
 
 
+def test_what_a_failed_run_has_made_goes_to_standard_output(capsysbinary):
+    options = argparse.Namespace(content_img=None, output="-", format="png")
+
+    def fail():
+        with streams.redirected(options) as changed:
+            Path(changed.output).write_bytes(b"a picture")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert capsysbinary.readouterr().out == b"a picture"
+
+
 def test_a_sheet_over_two_parameters(run, tmp_path):
     output = tmp_path / "sheet.png"
     code, printed, _ = run(
@@ -148,6 +189,20 @@ def test_a_sheet_over_two_parameters(run, tmp_path):
     code, _, log = run("-c", CAT, "-o", output, "--sheet")
     assert code == 2
     assert "one or two parameters with several values" in log
+
+
+def test_a_sheet_replaces_neither_what_goes_in_nor_an_earlier_one(run, tmp_path):
+    content = tmp_path / "cat.jpg"
+    shutil.copy(CAT, content)
+    sheet = ["-c", content, "--sheet", "-r", "1,1e6"]
+    code, printed, log = run(*sheet, "-o", content)
+    assert (code, printed) == (2, "")
+    assert "goes in and would be overwritten" in log
+    for name in ("cat-sheet-ratio.png", "cat-sheet-ratio-2.png"):
+        code, printed, _ = run(*sheet, "-o", f"{tmp_path}/sheets/", "--format", "png")
+        assert code == 0
+        said = [line for line in printed.splitlines() if line.startswith("saved")]
+        assert said == [f"saved {tmp_path / 'sheets' / name}"]
 
 
 def test_a_picture_shows_the_command_that_makes_it(run, tmp_path, capsys, quick_network):

@@ -46,3 +46,37 @@ def test_files_that_could_not_be_stored_are_to_be_given_anew(tmp_path):
     ):
         recipe.read(result)
     assert recipe.read(result, {"styles"}).content == tmp_path / "content.png"
+
+
+def hostile(folder: Path, **stored: object) -> Path:
+    """Save a picture that says something of itself that no run does."""
+    known = {"settings": Settings().plain(), "files": {}, "threads": 0}
+    images.save(folder / "hostile.png", GRAY, parameters={**known, **stored})
+    return folder / "hostile.png"
+
+
+@pytest.mark.parametrize("reason", [{"a": 1}, ["interrupted"], None, 7])
+def test_any_end_of_a_run_can_be_read(tmp_path, reason):
+    result = hostile(tmp_path, reason=reason)
+    assert recipe.read(result, {"content", "styles"}).content is None
+    task = Task(tmp_path / "content.png", (), result, Settings())
+    assert recipe.compare(result, task) is not None
+
+
+def test_a_name_that_no_file_can_have_is_not_here(tmp_path):
+    files = {"content": [["n" * 4000, "0"]], "styles": [["x", "0"]]}
+    with pytest.raises(UsageError, match="which is not here"):
+        recipe.read(hostile(tmp_path, files=files))
+
+
+def test_a_ratio_that_is_not_the_usual_one_of_its_losses_is_in_the_command(tmp_path):
+    usual = Settings(style_loss="wasserstein")
+    for settings in (usual, Settings(style_loss="wasserstein", ratio=Settings().ratio)):
+        words = recipe.command(hostile(tmp_path, settings=settings.plain()))
+        assert ("-r" in words) == (settings.ratio != usual.ratio)
+
+
+def test_names_in_the_command_are_no_flags(tmp_path):
+    files = {"content": [["-cat.jpg", "0"]], "styles": [["--overwrite", "0"]]}
+    words = recipe.command(hostile(tmp_path, files=files))
+    assert words[2:] == ["-s", "./--overwrite", "-c", "./-cat.jpg"]

@@ -27,7 +27,7 @@ def test_the_defaults_are_those_of_the_original_command():
     ("name", "value", "part"),
     [
         ("n_iter", 0, "n_iter (--num-iters) is 0; give a whole number of at least 1"),
-        ("ratio", -1.0, "ratio is -1.0; give a number that is not negative, such as 1e4"),
+        ("ratio", -1.0, "ratio is -1.0; give a number that is not negative, up to 1e38"),
         ("tv_kind", "l3", "tv_kind is 'l3'; give one of l1, l2, nine-point"),
         ("scales", "many", "from 1 to 16, or auto"),
         ("mean", [1, 2], "give 3 numbers, each from 0 to 255"),

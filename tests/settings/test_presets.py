@@ -40,6 +40,9 @@ def test_flags_come_first():
     assert presets.override(values, {}).gram == "hw"
     other = presets.override(values, {"style_loss": "wasserstein"})
     assert (other.gram, other.ratio) == (None, Settings(**LOSSES).ratio)
+    known = presets.read("neural-style").values
+    same = presets.override(known, {"reduction": presets.override(known, {}).reduction})
+    assert same.ratio == presets.override(known, {}).ratio != same.usual_ratio
     with pytest.raises(UsageError, match="gram is no parameter of the style_loss wasserstein"):
         presets.override(values, {"style_loss": "wasserstein", "gram": "hw"})
     demo = presets.read("demo").values

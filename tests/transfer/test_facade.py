@@ -491,7 +491,7 @@ def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfe
     def warnings(**options):
         caplog.clear()
         transfer.transfer_style(
-            WAVE, CONTENT, 64, n_iter=10, init="content", optimizer="lbfgs", **options
+            WAVE, CONTENT, 64, n_iter=10, optimizer="lbfgs", **{"init": "content"} | options
         )
         return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
 
@@ -499,3 +499,4 @@ def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfe
     assert "the style hardly took hold: " in message
     assert message.endswith("a ratio of 1e4 (--ratio) may do more, now it is 1e-3")
     assert warnings(ratio=1e5) == []
+    assert warnings(ratio=1e-3, init=WAVE) == []  # which may have the style already

@@ -96,7 +96,8 @@ def override(values: Mapping[str, object], typed: Mapping[str, object]) -> Setti
     """
     check_names(Settings, typed)
     dropped = {"stages"} if "scales" in typed else set()
-    if not {"style_loss", "gram", "reduction"}.isdisjoint(typed):
+    others = [name for name in ("style_loss", "gram", "reduction") if name in typed]
+    if any(typed[name] != values.get(name, getattr(Settings(), name)) for name in others):
         dropped.add("ratio")  # it belongs to the losses
     for choice in OPTIONS_OF:
         if choice in typed:
