@@ -40,7 +40,11 @@ def _after_enlarging(builder: GraphBuilder, node: onnx.NodeProto) -> bool:
     of the small image. Reflection by one pixel of the enlarged one is an edge of the small one.
     """
     pad = builder.producer(node.input[0])
-    if pad is None or pad.op_type != "Pad" or attributes(pad).get("mode") not in ("reflect", "edge"):
+    if (
+        pad is None
+        or pad.op_type != "Pad"
+        or attributes(pad).get("mode") not in ("reflect", "edge")
+    ):
         return False
     pads = builder.value(pad.input[1])
     resize = builder.producer(pad.input[0])
@@ -72,7 +76,7 @@ def _after_enlarging(builder: GraphBuilder, node: onnx.NodeProto) -> bool:
 
 
 def _of_few_maps(builder: GraphBuilder, node: onnx.NodeProto) -> bool:
-    """Replace a large convolution to few maps by one whose channels are the pixels of 2×2 blocks."""
+    """Replace a large convolution to few maps by one whose channels are pixels of 2×2 blocks."""
     weight = builder.initializers[node.input[1]]
     maps, channels, height, width = weight.shape
     window = Window.of(node, (height, width))
@@ -108,8 +112,11 @@ def _convolve(
         if value is not None:
             bias = [builder.constant(np.repeat(value, blocks**2), "bias")]
         else:
-            twice = builder.op("Expand", builder.reshape(node.input[2], (maps, 1)),
-                               builder.integers([maps, blocks**2], "shape"))
+            twice = builder.op(
+                "Expand",
+                builder.reshape(node.input[2], (maps, 1)),
+                builder.integers([maps, blocks**2], "shape"),
+            )
             bias = [builder.reshape(twice, (maps * blocks**2,))]
     y = builder.op("Conv", x, weight, *bias, kernel_shape=list(phases.shape[4:]))
     builder.op("DepthToSpace", y, output=node.output[0], blocksize=blocks, mode="CRD")
@@ -118,8 +125,9 @@ def _convolve(
 def _times(builder: GraphBuilder, node: onnx.NodeProto) -> int:
     """Return how many times an image is enlarged by repeating its pixels; 0 if it is not."""
     given = attributes(node)
-    modes = given.get("coordinate_transformation_mode", "half_pixel"), given.get(
-        "nearest_mode", "round_prefer_floor"
+    modes = (
+        given.get("coordinate_transformation_mode", "half_pixel"),
+        given.get("nearest_mode", "round_prefer_floor"),
     )
     if node.op_type != "Resize" or given.get("mode", "nearest") != "nearest":
         return 0
@@ -127,6 +135,9 @@ def _times(builder: GraphBuilder, node: onnx.NodeProto) -> int:
     times = after[0] // before[0]
     if after != (times * before[0], times * before[1]):
         return 0
-    same = modes in (("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"),
-                     ("half_pixel", "round_prefer_ceil"))
+    same = modes in (
+        ("asymmetric", "floor"),
+        ("half_pixel", "round_prefer_floor"),
+        ("half_pixel", "round_prefer_ceil"),
+    )
     return times if same else 0

@@ -22,7 +22,7 @@ MOST_ELEMENTS = 1 << 24
 """Of a constant that is computed: the largest weights have a tenth of it."""
 
 # Computed where all inputs are constants.
-_FOLDABLE = frozenset(
+_FOLDABLE = frozenset(  # noqa: SIM905
     """Abs Add And Cast Ceil Concat ConstantOfShape Div Equal Expand Flatten Floor
     Gather Greater Less Max Min Mod Mul Neg Not Or Pow Range Reciprocal ReduceMax ReduceMin
     ReduceProd ReduceSum Reshape Round Slice Sqrt Squeeze Sub Tile Transpose Unsqueeze Where
@@ -210,7 +210,7 @@ class _Walk:
         elif node.op_type in _ELEMENTWISE and all(
             name in self.values and self.values[name].size == 1 for name in others
         ):
-            names = [n if i in self.turned else self._name(i) for i, n in zip(node.input, names)]
+            names = [self.names[n] if n in self.turned else self._name(n) for n in node.input]
         else:
             return False
         (result,) = self._append(node, names, attributes(node))

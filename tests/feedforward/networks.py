@@ -50,9 +50,7 @@ class Maker:
         more: tuple[onnx.ValueInfoProto, ...] = (),
     ) -> onnx.ModelProto:
         values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names]
-        graph = helper.make_graph(
-            self.nodes, "net", [values[0], *more], [values[1]], self.weights
-        )
+        graph = helper.make_graph(self.nodes, "net", [values[0], *more], [values[1]], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
         model.ir_version = 8
         return model
@@ -80,7 +78,9 @@ def candy(
         channels = maps
     x = maker.convolution(x, channels, 3, 9)
     # A picture, and not only noise: 0 to 255 about the middle.
-    maker.op("Add", maker.op("Mul", x, maker.constant(50.0)), maker.constant(127.0), output="output1")
+    maker.op(
+        "Add", maker.op("Mul", x, maker.constant(50.0)), maker.constant(127.0), output="output1"
+    )
     return maker.model(9, [1, 3, size, size])
 
 
@@ -111,7 +111,9 @@ def channels_last(size: object = "h") -> onnx.ModelProto:
     root = maker.op("Sqrt", maker.op("Add", variance, maker.constant(1e-5)))
     scale = maker.constant(np.array([1.0, 0.5, 2.0]).reshape(1, 3, 1, 1))
     factor = maker.op("Mul", maker.op("Reciprocal", root), scale)
-    shift = maker.op("Sub", maker.constant(np.full((1, 3, 1, 1), 0.1)), maker.op("Mul", mean, factor))
+    shift = maker.op(
+        "Sub", maker.constant(np.full((1, 3, 1, 1), 0.1)), maker.op("Mul", mean, factor)
+    )
     x = maker.op("Sigmoid", maker.op("Add", maker.op("Mul", x, factor), shift))
     maker.op("Transpose", x, perm=[0, 2, 3, 1], output="output1")
     return maker.model(13, [1, size, size, 3])
