@@ -1,1 +1,9 @@
-"""Networks that paint a picture in one pass."""
+"""Networks that paint a picture in one pass.
+
+`Stylizer` paints: with any painting as the style, with the styles of a published network, or with
+any ONNX network from images to images.
+"""
+
+from styletransfer.feedforward.stylizer import Stylizer
+
+__all__ = ["Stylizer"]

@@ -1,12 +1,13 @@
 """A network that paints pictures of any size: as a whole, or in tiles where that takes too much."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from styletransfer.feedforward import fast, stages, tiles
 from styletransfer.feedforward.network import Network
+from styletransfer.images.arrays import as_rgb
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
@@ -43,7 +44,7 @@ class Painter:
         Parameters
         ----------
         picture : ndarray
-            (height, width, 3), float in [0, 1].
+            (height, width, ...), as `images.as_rgb` takes it; only parts are made floats at a time.
         style : ndarray, optional
             The numbers of a style, where the network takes them.
         tell : callable, optional
@@ -92,7 +93,7 @@ class Painter:
         """Return a part of a picture, reflected where it ends, as the network takes it."""
         height, width = picture.shape[:2]
         down, across = _reflected(rows, height), _reflected(columns, width)
-        part = picture[down][:, across].astype(np.float32, copy=False)
+        part = as_rgb(picture[down][:, across]).astype(np.float32, copy=False)
         black, white = self.network.takes
         part = part * np.float32(white - black) + np.float32(black)
         part = part[..., ::-1] if self.network.order == "BGR" else part
@@ -118,4 +119,5 @@ def _reflected(part: slice, length: int) -> np.ndarray | slice:
         return np.zeros(part.stop - part.start, int)
     period = 2 * (length - 1)
     place = np.arange(part.start, part.stop) % period
-    return np.minimum(place, period - place)
+    folded: np.ndarray = np.minimum(place, period - place)
+    return folded

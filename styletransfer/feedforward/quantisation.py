@@ -20,7 +20,7 @@ def dequantise_constants(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type == "DequantizeLinear" and node.input[0] in constants:
             values, scale, *zero = (constants[name] for name in node.input)
             axis = attributes(node).get("axis", 1)
-            array = _numbers(values, scale, zero[0] if zero else np.int32(0), axis)
+            array = _numbers(values, scale, zero[0] if zero else np.zeros((), np.int32), axis)
             result.graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
         else:
             result.graph.node.append(node)
@@ -46,4 +46,5 @@ def _numbers(values: np.ndarray, scale: np.ndarray, zero: np.ndarray, axis: int)
         shape[axis] = -1
         scale, zero = scale.reshape(shape), np.reshape(zero, shape)
     difference = values.astype(np.int32) - np.asarray(zero, np.int32)
-    return (difference.astype(np.float32) * scale).reshape(values.shape)
+    numbers: np.ndarray = difference.astype(np.float32) * scale
+    return numbers.reshape(values.shape)

@@ -20,11 +20,15 @@ from styletransfer.onnxgrad.window import Window
 NORM = "InstanceNormalization"
 
 # What they give at a place depends on what they get at that place alone.
-_POINTWISE = frozenset(
-    """Abs Add Ceil Clip Concat Div Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Max
-    Mean Min Mish Mul Neg Pow PRelu Reciprocal Relu Round Selu Sigmoid Sign Softplus Softsign Sqrt
-    Sub Sum Tanh ThresholdedRelu Where BatchNormalization Cast""".split()
-)
+# fmt: off
+_POINTWISE = frozenset({
+    "Abs", "Add", "Ceil", "Clip", "Concat", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
+    "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Mean", "Min", "Mish", "Mul", "Neg",
+    "Pow", "PRelu", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus",
+    "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Where", "BatchNormalization",
+    "Cast",
+})
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ goes too.
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,12 +23,15 @@ MOST_ELEMENTS = 1 << 24
 """Of a constant that is computed: the largest weights have a tenth of it."""
 
 # Computed where all inputs are constants.
-_FOLDABLE = frozenset(  # noqa: SIM905
-    """Abs Add And Cast Ceil Concat ConstantOfShape Div Equal Expand Flatten Floor
-    Gather Greater Less Max Min Mod Mul Neg Not Or Pow Range Reciprocal ReduceMax ReduceMin
-    ReduceProd ReduceSum Reshape Round Slice Sqrt Squeeze Sub Tile Transpose Unsqueeze Where
-    """.split()
-)
+# fmt: off
+_FOLDABLE = frozenset({
+    "Abs", "Add", "And", "Cast", "Ceil", "Concat", "ConstantOfShape", "Div", "Equal", "Expand",
+    "Flatten", "Floor", "Gather", "Greater", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Not",
+    "Or", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum",
+    "Reshape", "Round", "Slice", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
+    "Where",
+})
+# fmt: on
 # What of these is as large as the values of an input say.
 _SIZES: Mapping[str, Callable[..., float]] = {
     "ConstantOfShape": lambda shape: prod(shape.tolist()),
@@ -36,7 +40,11 @@ _SIZES: Mapping[str, Callable[..., float]] = {
     "Tile": lambda x, repeats: prod(repeats.tolist()) * x.size,
 }
 # Of an image with its channels last they give the same as of one with its channels first.
-_ELEMENTWISE = frozenset("Abs Add Cast Clip Div Mul Neg Pow Relu Sigmoid Sub Tanh".split())
+# fmt: off
+_ELEMENTWISE = frozenset({
+    "Abs", "Add", "Cast", "Clip", "Div", "Mul", "Neg", "Pow", "Relu", "Sigmoid", "Sub", "Tanh",
+})
+# fmt: on
 
 FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
@@ -219,7 +227,7 @@ class _Walk:
         return True
 
     def _append(
-        self, node: onnx.NodeProto, names: Sequence[str], given: Mapping[str, object]
+        self, node: onnx.NodeProto, names: Sequence[str], given: Mapping[str, Any]
     ) -> tuple[str, ...]:
         if len(node.output) == 1:
             return (self.builder.op(node.op_type, *names, **given),)
