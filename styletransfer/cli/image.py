@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what goes in and what comes out."""
     add = parser.add_argument_group("pictures in").add_argument
-    files: dict[str, Any] = {"nargs": "+", "type": _path, "metavar": "FILE"}
+    files: dict[str, Any] = {"nargs": "+", "type": file_path, "metavar": "FILE"}
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
@@ -62,14 +62,19 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     )
     add("--all-pairs", action="store_true", help="each style makes a picture of its own")
     add("--style-masks", **files, help="gray images: where in the result each style applies")
-    add("--content-mask", type=_path, metavar="FILE", help="where in the result the content counts")
+    add(
+        "--content-mask",
+        type=file_path,
+        metavar="FILE",
+        help="where in the result the content counts",
+    )
     add("--preset", metavar="NAME", help="parameters under a name, or a .toml file of them")
-    add("--like", type=_path, metavar="FILE", help="repeat a picture that this program made")
+    add("--like", type=file_path, metavar="FILE", help="repeat a picture that this program made")
     add = parser.add_argument_group("pictures out").add_argument
     add(
         "-o",
         "--output",
-        type=_name,
+        type=file_name,
         metavar="FILE",
         help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /"
         " (default: a name of the arguments, in outputs)",
@@ -93,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
 
     order, machine, like = _order(options)
     tasks = plan(order)
-    _check_writable(tasks)
+    check_writable(tasks)
     return _make(tasks, machine, like, options, order.is_batch)
 
 
@@ -151,7 +156,7 @@ def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], 
     return like.values, like
 
 
-def _check_writable(tasks: Sequence["Task"]) -> None:
+def check_writable(tasks: Sequence["Task"]) -> None:
     """Refuse, before anything is made, what could not be written in the end."""
     from styletransfer import images
 
@@ -216,16 +221,16 @@ def _sum_up(outcome: "Outcome") -> None:
     say(f"saved {outcome.output.resolve()}")
 
 
-def _name(text: str) -> str:
+def file_name(text: str) -> str:
     """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; give a file")
     return text
 
 
-def _path(text: str) -> Path:
+def file_path(text: str) -> Path:
     """Parse a path."""
-    return Path(_name(text))
+    return Path(file_name(text))
 
 
 def _count(text: str) -> int:

@@ -1,5 +1,6 @@
 """Pictures painted in one pass, for programs: any painting as the style, or a network's own."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -59,6 +60,8 @@ class Stylizer:
         styles, 1 where it has one.
     device : str
         Where it runs.
+    weights_digest : str
+        The sha256 of the network's file.
 
     Raises
     ------
@@ -104,6 +107,8 @@ class Stylizer:
         self._painter = Painter(read(source, order, takes, gives), device)
         own = self._painter.network.styles
         self.styles = 0 if self._predictor else max(own, 1)
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        self.weights_digest = hashlib.sha256(data).hexdigest()
 
     def stylize(
         self,

@@ -8,18 +8,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
 from styletransfer.images import provenance
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
-from styletransfer.settings import Settings, check_names
+from styletransfer.settings import Options, Settings, check_names
 from styletransfer.storage import digest
-
-if TYPE_CHECKING:
-    from styletransfer.transfer import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +55,23 @@ class Recipe:
     circumstances: Mapping[str, object]
 
 
+class Ending(Protocol):
+    """How the making of a picture ended."""
+
+    @property
+    def iterations(self) -> int:
+        """How many there were."""
+
+    @property
+    def stop(self) -> Stop:
+        """Why there were no more."""
+
+
 def describe(
     task: Task,
     digests: Mapping[str, Sequence[str]],
     circumstances: Mapping[str, object],
-    summary: "Summary",
+    end: Ending,
 ) -> dict[str, object]:
     """Return what is stored in a picture.
 
@@ -77,8 +86,8 @@ def describe(
         **circumstances,
         "settings": task.settings.plain(),
         "files": files,
-        "iterations": summary.iterations,
-        "reason": summary.stop.value,
+        "iterations": end.iterations,
+        "reason": end.stop.value,
     }
 
 
@@ -136,9 +145,9 @@ def compare(path: Path, task: Task) -> Existing | None:
         return Existing(("damaged",), False)
     # What is stored went through JSON, where a tuple is a list.
     wanted = json.loads(json.dumps(task.settings.plain()))
-    usual = json.loads(json.dumps(Settings().plain()))
+    usual = json.loads(json.dumps(type(task.settings)().plain()))
     ignored = {"init"} if task.files["init"] else set()
-    ignored |= {"seed"} if task.settings.seed is None else set()
+    ignored |= {"seed"} if getattr(task.settings, "seed", None) is None else set()
     differs = [
         name
         for name, value in wanted.items()
@@ -165,7 +174,7 @@ def _digests(entries: object) -> list[object]:
     return [entry[1] for entry in entries if isinstance(entry, list) and len(entry) == 2]
 
 
-def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
+def read(picture: Path, anew: Collection[str] = (), kind: type[Options] = Settings) -> Recipe:
     """Return what a picture says of how it was made.
 
     Parameters
@@ -174,6 +183,8 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
         A file that anyone may have written.
     anew : collection of str
         The kinds of files that are given anew, see `describe_run`: they are not looked for.
+    kind : type
+        `Settings`, or the `Painting` of pictures that were made in one pass.
 
     Raises
     ------
@@ -190,21 +201,21 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     values, files, threads = (stored.get(key) for key in ("settings", "files", "threads"))
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
-    check_names(Settings, values, str(picture))
+    check_names(kind, values, str(picture))
     shortened = stored.get(provenance.SHORTENED)
     if isinstance(shortened, list):
-        gone = [kind for kind in _KINDS if kind in shortened and kind not in anew]
+        gone = [name for name in _KINDS if name in shortened and name not in anew]
         if gone:
             raise UsageError(
                 f"{picture} was made with more files than it could name ({', '.join(gone)}); give"
                 " these anew by their flags"
             )
     found = {
-        kind: () if kind in anew else _find(files.get(kind, []), kind, picture) for kind in _KINDS
+        name: () if name in anew else _find(files.get(name, []), name, picture) for name in _KINDS
     }
     if (
         ("content" not in anew and len(found["content"]) != 1)
-        or ("styles" not in anew and not found["styles"])
+        or ("styles" not in anew and not found["styles"] and kind is Settings)
         or len(found["content_mask"]) > 1
     ):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
