@@ -280,7 +280,9 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         return None
-    return [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]
+    return [
+        d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim
+    ]
 
 
 def _layout(value: onnx.ValueInfoProto) -> str | None:

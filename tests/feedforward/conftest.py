@@ -1,29 +1,13 @@
-"""The published networks that paint in one pass."""
-
-from collections.abc import Callable
+"""Pictures, and models run once."""
 
 import numpy as np
 import onnx
 import pytest
 
-from styletransfer import images, weights
-from styletransfer.errors import WeightsError
+from styletransfer import images
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
-from tests.conftest import MODELS, ROOT
-
-
-@pytest.fixture(scope="session")
-def published() -> Callable[[str], bytes]:
-    """Return a function that gives a published network's file."""
-
-    def get(name: str) -> bytes:
-        try:
-            return weights.load_ready(name, [MODELS])
-        except WeightsError as error:
-            pytest.skip(f"the network {name} cannot be fetched here: {error}")
-
-    return get
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="session")
