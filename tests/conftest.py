@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,18 @@ def quick_network(tmp_path_factory) -> tuple[str, Path]:
     write_caffemodel(folder / "googlenet" / "bvlc_googlenet.caffemodel", shipped)
     weights.load("googlenet", [folder])
     return "googlenet", folder
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], bytes]:
+    """Return a function that gives a published network's file."""
+
+    from styletransfer import weights
+
+    def get(name: str) -> bytes:
+        try:
+            return weights.load_ready(name, [MODELS])
+        except WeightsError as error:
+            pytest.skip(f"the network {name} cannot be fetched here: {error}")
+
+    return get

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pictures_in(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what goes in."""
     add = parser.add_argument_group("pictures in").add_argument
-    files: dict[str, Any] = {"nargs": "+", "type": path, "metavar": "FILE"}
+    files: dict[str, Any] = {"nargs": "+", "type": file_path, "metavar": "FILE"}
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
@@ -68,9 +68,14 @@ def _add_pictures_in(parser: argparse.ArgumentParser) -> None:
     )
     add("--all-pairs", action="store_true", help="each style makes a picture of its own")
     add("--style-masks", **files, help="gray images: where in the result each style applies")
-    add("--content-mask", type=path, metavar="FILE", help="where in the result the content counts")
+    add(
+        "--content-mask",
+        type=file_path,
+        metavar="FILE",
+        help="where in the result the content counts",
+    )
     add("--preset", metavar="NAME", help="parameters under a name, or a .toml file of them")
-    add("--like", type=path, metavar="FILE", help="repeat a picture that this program made")
+    add("--like", type=file_path, metavar="FILE", help="repeat a picture that this program made")
 
 
 def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +84,7 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
     add(
         "-o",
         "--output",
-        type=name,
+        type=file_name,
         metavar="FILE",
         help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /;"
         " - is standard output (default: a name of the arguments, in outputs)",
@@ -101,7 +106,7 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
     add("--save-every", type=_count, metavar="N", help="write the image after every N iterations")
     add(
         "--preview",
-        type=path,
+        type=file_path,
         metavar="FILE",
         help="rewrite this file every two seconds with the image so far",
     )
@@ -126,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
 
     asked, machine, like = order(options)
     tasks = plan(asked)
-    _check_writable(tasks)
+    check_writable(tasks)
     return make(tasks, machine, options, asked.is_batch, like)
 
 
@@ -185,7 +190,7 @@ def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], 
     return like.values, like
 
 
-def _check_writable(tasks: Sequence["Task"]) -> None:
+def check_writable(tasks: Sequence["Task"]) -> None:
     """Refuse, before anything is made, what could not be written in the end."""
     from styletransfer import images
 
@@ -263,7 +268,7 @@ def _sum_up(outcome: "Outcome", streamed: bool) -> None:
         say(f"saved {outcome.output.resolve()}")
 
 
-def name(text: str) -> str:
+def file_name(text: str) -> str:
     """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; give a file")
@@ -274,9 +279,9 @@ def name(text: str) -> str:
     return text
 
 
-def path(text: str) -> Path:
+def file_path(text: str) -> Path:
     """Parse a path."""
-    return Path(name(text))
+    return Path(file_name(text))
 
 
 def _count(text: str) -> int:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from styletransfer.cli.arguments import add_common
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.settings.choices import NETWORK_NAMES
+from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS
 
 if TYPE_CHECKING:
     from styletransfer.weights import Status
 
 logger = logging.getLogger(__name__)
 
-_NAMES = ", ".join(NETWORK_NAMES)
+_ALL = (*NETWORK_NAMES, *PAINTERS)
+_NAMES = ", ".join(_ALL)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,15 +46,16 @@ def _list(options: argparse.Namespace) -> int:
     from styletransfer.networks import NETWORKS
 
     folders = weights.model_directories(options.models)
-    for name in NETWORK_NAMES:
+    published = weights.SOURCES | {name: (source,) for name, source in weights.READY.items()}
+    for name in _ALL:
         for line in _state(f"{name}:", weights.status(name, folders)):
             say(line)
-        for source in weights.SOURCES[name]:
+        for source in published[name]:
             say(
                 f"    source {source.name}: {source.origin}, {source.megabytes} MB,"
                 f" {source.precision} ({source.licence})"
             )
-        stand_in = weights.read_shipped(NETWORKS[name])
+        stand_in = weights.read_shipped(NETWORKS[name]) if name in NETWORKS else None
         if stand_in is not None:
             place, _, origin = stand_in
             say(
@@ -82,7 +84,7 @@ def _verify(options: argparse.Namespace) -> int:
     from styletransfer import weights
 
     folders = weights.model_directories(options.models)
-    here = [n for n in NETWORK_NAMES if weights.status(n, folders) != weights.Status(n)]
+    here = [n for n in _ALL if weights.status(n, folders) != weights.Status(n)]
     if not (options.names or here):
         say(f"there are no networks in {', '.join(map(str, folders))}")
     code = 0
@@ -123,9 +125,12 @@ def _state(start: str, status: "Status") -> list[str]:
     origin = status.provenance
     if not origin:
         return [f"{start} {status.path}, converted on first use"]
+    digest = f"sha256 of the tensors {origin.weights_digest}"
+    if not origin.weights_digest:
+        digest = f"digest of the file {origin.file_digest}"
     return [
         f"{start} {status.path}",
         f"    from {origin.source} ({origin.origin}), {origin.identity}, {origin.precision},"
         f" {origin.licence}",
-        f"    sha256 of the tensors {origin.weights_digest}",
+        f"    {digest}",
     ]

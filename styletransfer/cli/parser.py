@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import styletransfer
-from styletransfer.cli import export, image, models, presets, show, train
+from styletransfer.cli import export, image, models, presets, show, stylize, train
 from styletransfer.cli.messages import complain, logging_to_stderr, warn
 from styletransfer.cli.signals import Interrupted, Signals
 from styletransfer.errors import UsageError
@@ -35,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image.add_arguments(
         commands.add_parser(
             "image", help="render an image in the style of another", description=_DESCRIPTION
+        )
+    )
+    stylize.add_arguments(
+        commands.add_parser(
+            "stylize",
+            help="paint pictures in one pass of a network",
+            description="Paint pictures in one pass: any painting as the style, or a network's.",
         )
     )
     models.add_arguments(

@@ -5,13 +5,13 @@ import json
 import shlex
 
 from styletransfer.cli.arguments import add_common
-from styletransfer.cli.image import path
+from styletransfer.cli.image import file_path
 from styletransfer.cli.messages import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("picture", type=path, help="a picture that this program made")
+    parser.add_argument("picture", type=file_path, help="a picture that this program made")
     parser.add_argument("--json", action="store_true", help="print all that is stored, as JSON")
     add_common(parser)
     parser.set_defaults(command=_show)

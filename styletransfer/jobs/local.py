@@ -1,7 +1,6 @@
 """Pictures made on this machine, from their files to their files."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import numpy as np
 from styletransfer import images
 from styletransfer.errors import StyleTransferError
 from styletransfer.jobs import plot, recipe
+from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import Begun, Download, Progress, Stop
-from styletransfer.storage import digest
 from styletransfer.transfer import StyleTransfer, Summary
 
 logger = logging.getLogger(__name__)
@@ -63,35 +62,6 @@ class Outcome:
     error: Exception | None = None
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """The files of a task, read.
-
-    Attributes
-    ----------
-    content : ndarray, shape (H, W, 3)
-        RGB, float in [0, 1].
-    alpha : ndarray, shape (H, W), or None
-        The content's opacity in [0, 1]; None if it is opaque.
-    styles : tuple of ndarray
-        As the content, each of its own size.
-    style_masks : tuple of ndarray, shape (H, W)
-        In [0, 1]; none, or one a style.
-    content_mask, init : ndarray or None
-        A mask, a picture.
-    digests : dict of str to list of str
-        sha256 of the files, by kind, taken when they were read.
-    """
-
-    content: np.ndarray
-    alpha: np.ndarray | None
-    styles: tuple[np.ndarray, ...]
-    style_masks: tuple[np.ndarray, ...]
-    content_mask: np.ndarray | None
-    init: np.ndarray | None
-    digests: dict[str, list[str]]
-
-
 def make_all(
     tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
 ) -> Iterator[Outcome]:
@@ -112,7 +82,7 @@ def make_all(
     for number, task in enumerate(tasks, 1):
         watch.tell(Begun(number, len(tasks), str(task.content)))
         try:
-            pictures = _read(task, known)
+            pictures = read(task, known)
         except Exception as error:
             yield Outcome(task, error=error)
             continue
@@ -137,7 +107,7 @@ def make_all(
 
 
 def _make(
-    transfer: StyleTransfer, task: Task, pictures: _Pictures, machine: Machine, watch: Watch
+    transfer: StyleTransfer, task: Task, pictures: Pictures, machine: Machine, watch: Watch
 ) -> Outcome:
     """Make a picture and write it, and what else was asked for.
 
@@ -186,7 +156,7 @@ def _make(
 
 
 def _write(
-    transfer: StyleTransfer, task: Task, pictures: _Pictures, machine: Machine, course: "_Course"
+    transfer: StyleTransfer, task: Task, pictures: Pictures, machine: Machine, course: "_Course"
 ) -> Path:
     """Write the picture and what belongs to it; return where the picture is."""
     result, summary = transfer.get_generated(), transfer.summary
@@ -217,7 +187,7 @@ def _write_beside(
         logger.warning("%s", error)
 
 
-def _take_snapshot(task: Task, pictures: _Pictures, step: Progress) -> None:
+def _take_snapshot(task: Task, pictures: Pictures, step: Progress) -> None:
     """Write the image of an iteration if it is due."""
     every = task.extras.save_every
     if every and step.iteration % every == 0:
@@ -228,53 +198,6 @@ def _take_snapshot(task: Task, pictures: _Pictures, step: Progress) -> None:
 def _place(transfer: StyleTransfer, machine: Machine) -> tuple[str, int, str]:
     """Return what a picture depends on besides its parameters, see `recipe.circumstances`."""
     return str(transfer.device), machine.threads, transfer.network.weights_digest
-
-
-def _read(task: Task, known: dict[Path, tuple[str, np.ndarray]]) -> _Pictures:
-    """Read the files of a task, and take their digests as they are now.
-
-    What a batch has in common, all but the contents, is read once: `known` keeps it.
-    """
-    files = task.files
-    seen = {kind: [_known(path, known) for path in files[kind]] for kind in files if kind in _KEPT}
-    # Before it is decoded: a picture that is changed while a run lasts went in as it was.
-    content_digest = _digest(task.content)
-    content, alpha = images.load_with_alpha(task.content)
-    masks = [_gray(picture) for _, picture in seen["content_mask"]]
-    first = [picture for _, picture in seen["init"]]
-    return _Pictures(
-        content,
-        alpha,
-        tuple(picture for _, picture in seen["styles"]),
-        tuple(_gray(picture) for _, picture in seen["style_masks"]),
-        masks[0] if masks else None,
-        first[0] if first else None,
-        {"content": [content_digest]}
-        | {kind: [read for read, _ in pairs] for kind, pairs in seen.items()},
-    )
-
-
-_KEPT = ("styles", "style_masks", "content_mask", "init")
-
-
-def _known(path: Path, known: dict[Path, tuple[str, np.ndarray]]) -> tuple[str, np.ndarray]:
-    """Return a file's digest and picture, read once."""
-    if path not in known:
-        known[path] = _digest(path), images.load(path)
-    return known[path]
-
-
-def _digest(path: Path) -> str:
-    """Return a file's digest; of one that cannot be read none: decoding it says why."""
-    try:
-        return digest(path) if os.path.isfile(path) else ""
-    except (OSError, ValueError):
-        return ""
-
-
-def _gray(picture: np.ndarray) -> np.ndarray:
-    """Return a picture as a mask, (H, W): the mean of the colours, what is transparent white."""
-    return picture.mean(axis=2)
 
 
 class _Preview:

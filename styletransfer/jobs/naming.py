@@ -9,7 +9,7 @@ from pathlib import Path
 from styletransfer.jobs import recipe
 from styletransfer.jobs.recipe import Existing
 from styletransfer.jobs.task import Task
-from styletransfer.settings import Settings, compact, is_picture
+from styletransfer.settings import Painting, Settings, compact, is_picture
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +17,14 @@ _IN_THE_NAME = ("model", "init", "ratio", "n_iter")
 _LONGEST_ADDITION = 60
 
 
-def default(content: str, styles: Sequence[Path], settings: Settings, ratio: str | None) -> str:
+def default(
+    content: str, styles: Sequence[Path], settings: Settings | Painting, ratio: str | None
+) -> str:
     """Return the original's name for a result, without its ending; the ratio as it was typed."""
+    if isinstance(settings, Painting):
+        parts = ["+".join(path.stem for path in styles), Path(settings.model).stem]
+        own = re.sub(r"[^\w.+-]+", "_", settings.style or "")
+        return "-".join(filter(None, [content, *parts, own]))
     init = Path(settings.init).stem if is_picture(settings.init) else settings.init
     style = "+".join(path.stem for path in styles)
     model = Path(settings.model).name
@@ -51,7 +57,7 @@ def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:
     raise AssertionError("numbers do not end")
 
 
-def _addition(settings: Settings, differs: Sequence[str]) -> str:
+def _addition(settings: Settings | Painting, differs: Sequence[str]) -> str:
     """Return what tells a picture from the other, nothing where that does not fit into a name."""
     parts = []
     for name in differs:

@@ -10,7 +10,7 @@ from pathlib import Path
 from styletransfer.errors import UsageError
 from styletransfer.jobs import naming
 from styletransfer.jobs.task import Extras, Task
-from styletransfer.settings import Settings, is_number
+from styletransfer.settings import Painting, Settings, is_number
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Order:
     ----------
     contents, styles : tuple of Path
         Files, and folders that stand for the pictures in them.
-    settings : Settings
+    settings : Settings or Painting
         All parameters.
     folder : Path
         Where results go if no output is given.
@@ -54,7 +54,7 @@ class Order:
 
     contents: tuple[Path, ...]
     styles: tuple[Path, ...]
-    settings: Settings
+    settings: Settings | Painting
     folder: Path
     all_pairs: bool = False
     output: str | None = None
@@ -151,7 +151,9 @@ def _with_free_names(tasks: Sequence[Task], order: Order) -> list[Task]:
 def _seeded(task: Task) -> Task:
     """Return a task whose noise, if it begins with one, is chosen: the picture can say which."""
     settings = task.settings
-    if settings.seed is not None or not is_number(settings.init):
+    if isinstance(settings, Painting) or settings.seed is not None:
+        return task
+    if not is_number(settings.init):
         return task
     return replace(task, settings=replace(settings, seed=secrets.randbelow(1 << 32)))
 
@@ -217,7 +219,8 @@ def _check_apart(tasks: Sequence[Task]) -> None:
 
 
 def _named(task: Task) -> str:
-    return f"{task.content} in the style of {' and '.join(map(str, task.styles))}"
+    styles = " and ".join(map(str, task.styles))
+    return f"{task.content} in the style of {styles}" if styles else str(task.content)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

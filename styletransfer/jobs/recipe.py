@@ -8,18 +8,24 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
 from styletransfer.images import provenance
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
-from styletransfer.settings import Settings, check_names, compact, describe, flags, make
+from styletransfer.settings import (
+    Options,
+    Painting,
+    Settings,
+    check_names,
+    compact,
+    describe,
+    flags,
+    make,
+)
 from styletransfer.storage import digest
-
-if TYPE_CHECKING:
-    from styletransfer.transfer import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +64,23 @@ class Recipe:
     circumstances: Mapping[str, object]
 
 
+class Ending(Protocol):
+    """How the making of a picture ended."""
+
+    @property
+    def iterations(self) -> int:
+        """How many there were."""
+
+    @property
+    def stop(self) -> Stop:
+        """Why there were no more."""
+
+
 def describe_run(
     task: Task,
     digests: Mapping[str, Sequence[str]],
     circumstances: Mapping[str, object],
-    summary: "Summary",
+    end: Ending,
 ) -> dict[str, object]:
     """Return what is stored in a picture.
 
@@ -77,8 +95,8 @@ def describe_run(
         **circumstances,
         "settings": task.settings.plain(),
         "files": files,
-        "iterations": summary.iterations,
-        "reason": summary.stop.value,
+        "iterations": end.iterations,
+        "reason": end.stop.value,
     }
 
 
@@ -136,9 +154,9 @@ def compare(path: Path, task: Task) -> Existing | None:
         return Existing(("damaged",), False)
     # What is stored went through JSON, where a tuple is a list.
     wanted = json.loads(json.dumps(task.settings.plain()))
-    usual = json.loads(json.dumps(Settings().plain()))
+    usual = json.loads(json.dumps(type(task.settings)().plain()))
     ignored = {"init"} if task.files["init"] else set()
-    ignored |= {"seed"} if task.settings.seed is None else set()
+    ignored |= {"seed"} if getattr(task.settings, "seed", None) is None else set()
     differs = [
         name
         for name, value in wanted.items()
@@ -171,8 +189,10 @@ def _entries(entries: object) -> list[list[object]]:
     return [entry for entry in entries if isinstance(entry, list) and len(entry) == 2]
 
 
-def stored_in(picture: Path) -> dict[str, object]:
+def stored_in(picture: Path, kind: type[Options] | None = None) -> dict[str, object]:
     """Return what a picture says of how it was made, its names and kinds checked.
+
+    `kind` is that of its parameters, by default what the picture says.
 
     Raises
     ------
@@ -189,8 +209,14 @@ def stored_in(picture: Path) -> dict[str, object]:
     values, files, threads = (stored.get(key) for key in ("settings", "files", "threads"))
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
-    check_names(Settings, values, str(picture))
+    check_names(kind or kind_of(stored), values, str(picture))
     return stored
+
+
+def kind_of(stored: Mapping[str, object]) -> type[Settings] | type[Painting]:
+    """Return which parameters a picture was made from: those of one pass have no iterations."""
+    values = stored.get("settings")
+    return Settings if isinstance(values, dict) and "n_iter" in values else Painting
 
 
 def command(picture: Path) -> list[str]:
@@ -199,18 +225,21 @@ def command(picture: Path) -> list[str]:
     Files are named as they were given then, wherever they are now.
     """
     stored = stored_in(picture)
-    settings = make(Settings, cast(dict[str, object], stored["settings"]))
-    words = ["styletransfer", "image"]
-    if settings.stages:  # for which there is no flag
-        return [*words, "--like", str(picture)]
+    kind = kind_of(stored)
+    settings = make(kind, cast(dict[str, object], stored["settings"]))
+    words = ["styletransfer", "image" if kind is Settings else "stylize"]
+    usual = vars(kind())
+    if isinstance(settings, Settings):
+        usual = {**usual, "ratio": settings.usual_ratio}
+        if settings.stages:  # for which there is no flag
+            return [*words, "--like", str(picture)]
     files = cast(dict[str, object], stored["files"])
-    for kind, flag in _FLAGS.items():
-        paths = [str(entry[0]) for entry in _entries(files.get(kind, []))]
+    for role, flag in _FLAGS.items():
+        paths = [str(entry[0]) for entry in _entries(files.get(role, []))]
         # A name that begins with - would be a flag, and whose picture it is may have chosen that.
         paths = [f"./{path}" if path.startswith("-") else path for path in paths]
         words += [flag, *paths] if paths else []
-    usual = {**vars(Settings()), "ratio": settings.usual_ratio}
-    for name, option in describe(Settings).items():
+    for name, option in describe(kind).items():
         value = getattr(settings, name)
         if value == usual[name] or (name == "init" and files.get("init")):
             continue
@@ -242,7 +271,7 @@ def _typed(value: object) -> list[str]:
     return [str(value)]
 
 
-def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
+def read(picture: Path, anew: Collection[str] = (), kind: type[Options] = Settings) -> Recipe:
     """Return what a picture says of how it was made.
 
     Parameters
@@ -251,6 +280,8 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
         A file that anyone may have written.
     anew : collection of str
         The kinds of files that are given anew, see `Task.files`: they are not looked for.
+    kind : type
+        `Settings`, or the `Painting` of pictures that were made in one pass.
 
     Raises
     ------
@@ -259,24 +290,24 @@ def read(picture: Path, anew: Collection[str] = ()) -> Recipe:
     UsageError
         If a file that went in is not to be found, or another one by now.
     """
-    stored = stored_in(picture)
+    stored = stored_in(picture, kind)
     values = cast(dict[str, object], stored["settings"])
     files = cast(dict[str, object], stored["files"])
     threads = cast(int, stored["threads"])
     shortened = stored.get(provenance.SHORTENED)
     if isinstance(shortened, list):
-        gone = [kind for kind in _KINDS if kind in shortened and kind not in anew]
+        gone = [name for name in _KINDS if name in shortened and name not in anew]
         if gone:
             raise UsageError(
                 f"{picture} was made with more files than it could name ({', '.join(gone)}); give"
                 " these anew by their flags"
             )
     found = {
-        kind: () if kind in anew else _find(files.get(kind, []), kind, picture) for kind in _KINDS
+        name: () if name in anew else _find(files.get(name, []), name, picture) for name in _KINDS
     }
     if (
         ("content" not in anew and len(found["content"]) != 1)
-        or ("styles" not in anew and not found["styles"])
+        or ("styles" not in anew and not found["styles"] and kind is Settings)
         or len(found["content_mask"]) > 1
     ):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")

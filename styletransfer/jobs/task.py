@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from styletransfer.settings import Settings, is_picture
+from styletransfer.settings import Painting, Settings, is_picture
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Task:
         The style images, together in one picture.
     output : Path
         The file to write.
-    settings : Settings
-        All parameters; a noise has its seed.
+    settings : Settings or Painting
+        All parameters, of an optimisation or of one pass; a noise has its seed.
     style_masks : tuple of Path
         Gray images, none or one a style.
     content_mask : Path or None
@@ -76,7 +76,7 @@ class Task:
     content: Path
     styles: tuple[Path, ...]
     output: Path
-    settings: Settings
+    settings: Settings | Painting
     style_masks: tuple[Path, ...] = ()
     content_mask: Path | None = None
     extras: Extras = field(default_factory=Extras)
@@ -84,12 +84,14 @@ class Task:
     @property
     def files(self) -> dict[str, Sequence[Path]]:
         """The pictures that go in, by what they are."""
+        settings = self.settings
+        first = settings.init if isinstance(settings, Settings) else ""
         return {
             "content": [self.content],
             "styles": self.styles,
             "style_masks": self.style_masks,
             "content_mask": [self.content_mask] if self.content_mask else [],
-            "init": [Path(self.settings.init)] if is_picture(self.settings.init) else [],
+            "init": [Path(first)] if is_picture(first) else [],
         }
 
     @property
@@ -111,8 +113,9 @@ class Task:
         extras = self.extras
         found = [self.grid] if extras.grid else []
         found += [self.curves] if extras.plot else []
-        found += [extras.preview] if extras.preview else []
-        return found + ([self.snapshot(self.settings.n_iter)] if extras.save_every else [])
+        if extras.save_every and isinstance(self.settings, Settings):
+            found.append(self.snapshot(self.settings.n_iter))
+        return found
 
     def overwritten(self) -> list[Path]:
         """Return the files that are there and may be written over, any snapshot's included."""

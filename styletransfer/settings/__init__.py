@@ -10,6 +10,7 @@ from styletransfer.settings.options import (
     make,
     option,
 )
+from styletransfer.settings.painting import Painting
 from styletransfer.settings.picture import (
     OPTIONS_OF,
     Part,
@@ -23,6 +24,7 @@ __all__ = [
     "OPTIONS_OF",
     "Option",
     "Options",
+    "Painting",
     "Part",
     "Settings",
     "check_names",

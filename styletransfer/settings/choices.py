@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
 
+PAINTERS = ("multistyle26", "arbitrary_predict", "arbitrary_transform")
+"""Published networks that paint in one pass; the last two are one painter together."""
+
 COLOUR_METHODS: Mapping[str, tuple[str, ...]] = {
     "luminance": ("after",),
     "lab": ("after",),

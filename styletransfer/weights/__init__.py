@@ -3,14 +3,16 @@
 from styletransfer.weights.cache import weights_digest
 from styletransfer.weights.places import model_directories
 from styletransfer.weights.shipped import read as read_shipped
-from styletransfer.weights.sources import SOURCES
-from styletransfer.weights.store import Status, fetch, load, status, verify
+from styletransfer.weights.sources import READY, SOURCES
+from styletransfer.weights.store import Status, fetch, load, load_ready, status, verify
 
 __all__ = [
+    "READY",
     "SOURCES",
     "Status",
     "fetch",
     "load",
+    "load_ready",
     "model_directories",
     "read_shipped",
     "status",

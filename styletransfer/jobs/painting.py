@@ -1,0 +1,187 @@
+"""Pictures painted in one pass, from their files to their files."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from styletransfer import images
+from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.feedforward import Stylizer
+from styletransfer.images import colour, sizes
+from styletransfer.images.sheet import contact_sheet
+from styletransfer.jobs import recipe
+from styletransfer.jobs.local import Outcome, Watch
+from styletransfer.jobs.pictures import Pictures, read
+from styletransfer.jobs.recipe import Recipe
+from styletransfer.jobs.task import Machine, Task
+from styletransfer.progress import Stop
+from styletransfer.settings import Painting
+from styletransfer.settings.painting import RANGES
+
+logger = logging.getLogger(__name__)
+
+SHEET_SIDE = 192
+"""The longest side of a picture on a contact sheet."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """How a picture was painted.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Its width and height.
+    seconds : float
+        How long it took.
+    """
+
+    size: tuple[int, int]
+    seconds: float
+    iterations: int = 1
+    stop: Stop = Stop.ITERATIONS
+
+
+@dataclass(frozen=True)
+class PaintedOutcome(Outcome):
+    """What became of a task.
+
+    Attributes
+    ----------
+    painted : Painted or None
+        None where there is no picture.
+    """
+
+    painted: Painted | None = None
+
+
+def make_all(
+    tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
+) -> Iterator[PaintedOutcome]:
+    """Paint pictures one after the other, and yield what became of each; one may fail.
+
+    Raises
+    ------
+    StyleTransferError
+        If there is no such network for any of them.
+    """
+    stylizer: Stylizer | None = None
+    known: dict[Path, tuple[str, np.ndarray]] = {}
+    for task in tasks:
+        if watch.stopped():
+            return
+        if stylizer is None:
+            stylizer = open_stylizer(_settings(task), machine, watch)
+            if like is not None:
+                place = (stylizer.device, 0, stylizer.weights_digest)
+                recipe.warn_of_differences(like, _settings(task).model, *place)
+        try:
+            pictures = read(task, known)
+            start = time.perf_counter()
+            result = _painted(stylizer, _settings(task), pictures)
+            size = (result.shape[1], result.shape[0])
+            painted = Painted(size, time.perf_counter() - start)
+            output = _write(stylizer, task, pictures, result, painted)
+        except Exception as error:
+            yield PaintedOutcome(task, error=error)
+        else:
+            yield PaintedOutcome(task, output=output, painted=painted)
+
+
+def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
+    """Write a contact sheet of a task's photo in all styles of its network; return where it is."""
+    settings = _settings(task)
+    stylizer = open_stylizer(settings, machine, watch)
+    if stylizer.styles == 0:
+        raise UsageError("the styles of arbitrary are paintings, which no sheet holds; give -m")
+    photo = images.load(task.content)
+    photo = _resized(photo, SHEET_SIDE / max(photo.shape[:2]))
+    styles: list[Any] = list(range(stylizer.styles)) if stylizer.styles > 1 else [None]
+    paintings = [stylizer.stylize(photo, style) for style in styles]
+    fitted = [sizes.resize_smoothly(p, photo.shape[:2]) for p in paintings]
+    labels = ["photo", *(str(number) for number in range(stylizer.styles))]
+    images.save(task.output, contact_sheet([photo, *fitted], labels))
+    return task.output
+
+
+def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylizer:
+    """Return the network that settings name, ready to paint."""
+    ranges = {
+        name: None if (value := getattr(settings, name)) is None else RANGES[value]
+        for name in ("takes", "gives")
+    }
+    return Stylizer(
+        settings.model,
+        machine.gpu_id,
+        models=machine.models,
+        order=settings.order,
+        report=logger.info,
+        progress=watch.tell,
+        **ranges,
+    )
+
+
+def _settings(task: Task) -> Painting:
+    assert isinstance(task.settings, Painting)
+    return task.settings
+
+
+def _painted(stylizer: Stylizer, settings: Painting, pictures: Pictures) -> np.ndarray:
+    """Return a task's picture."""
+    content = pictures.content
+    if settings.length is not None:
+        content = _resized(content, settings.length / max(content.shape[:2]))
+    method, when = settings.preserve_colors or ("", "")
+    styles = list(pictures.styles)
+    if when == "before":
+        styles = [colour.match(style, content, method) for style in styles]
+    if styles and settings.style is not None:
+        raise UsageError("paintings and --style exclude each other; leave one of them out")
+    style: Any = styles or settings.style
+    if stylizer.styles and styles:
+        raise UsageError(
+            f"{settings.model} has styles of its own; choose one by --style, or give no -m"
+        )
+    if not stylizer.styles and not styles:
+        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
+    result = stylizer.stylize(
+        content,
+        style,
+        style_weights=settings.style_weights,
+        strength=settings.strength,
+        style_scale=settings.style_scale,
+    )
+    return colour.restore(result, content, method) if when == "after" else result
+
+
+def _write(
+    stylizer: Stylizer, task: Task, pictures: Pictures, result: np.ndarray, painted: Painted
+) -> Path:
+    """Write the picture and what belongs to it; return where the picture is."""
+    place = recipe.circumstances(stylizer.device, 0, stylizer.weights_digest)
+    parameters = recipe.describe_run(task, pictures.digests, place, painted)
+    output = images.save_somewhere(
+        task.output, result, pictures.alpha, task.extras.depth, parameters
+    )
+    if output != task.output:
+        logger.warning("%s could not be written; the picture is in %s", task.output, output)
+    if task.extras.grid:
+        row = images.side_by_side([pictures.content, *pictures.styles, result])
+        try:
+            images.save(task.grid, row)
+        except StyleTransferError as error:
+            logger.warning("%s", error)
+    return output
+
+
+def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
+    size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
+    if size == picture.shape[:2]:
+        return picture
+    sizes.check(picture.shape, size)
+    return sizes.resize_smoothly(picture, size).astype(np.float32)
