@@ -29,6 +29,8 @@ class _Axis:
 
 def run(options: argparse.Namespace) -> int:
     """Make the sheet."""
+    import numpy as np
+
     from styletransfer import images
     from styletransfer.cli.image import make, order
     from styletransfer.jobs.plan import check_sources, plan
@@ -52,19 +54,20 @@ def run(options: argparse.Namespace) -> int:
         check_sources([replace(cell, output=output) for cell in cells])
         # The places of the cells, which do not last, are not told.
         code = make(cells, machine, argparse.Namespace(**vars(options) | {"streamed": True}), True)
-        if code:
-            return code
-        pictures = [images.load(task.output) for task in cells]
-    rows, columns = ([None, *axes] if len(axes) == 1 else axes)[:2]
-    assert columns is not None
-    wide = len(columns.values)
-    table = [pictures[i : i + wide] for i in range(0, len(pictures), wide)]
-    labels = [f"{rows.name} {value}" for value in rows.values] if rows else [""]
-    heads = [f"{columns.name} {value}" for value in columns.values]
-    images.save(output, images.sheet(table, labels, heads))
+        made = {task.output: images.load(task.output) for task in cells if task.output.exists()}
+    if not made:
+        return code or 1
+    # What failed, or was not begun, stays white.
+    blank = np.ones_like(next(iter(made.values())))
+    pictures = [made.get(task.output, blank) for task in cells]
+    labels = [
+        ", ".join(f"{axis.name} {value}" for axis, value in zip(axes, values, strict=True))
+        for values in product(*(axis.values for axis in axes))
+    ]
+    images.save(output, images.contact_sheet(pictures, labels, len(axes[-1].values)))
     if not (options.quiet or options.streamed):
         say(f"saved {output.resolve()}")
-    return 0
+    return code
 
 
 def _axes(options: argparse.Namespace) -> list[_Axis]:

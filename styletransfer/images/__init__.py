@@ -4,7 +4,7 @@ Pixels are sRGB in [0, 1], float32, shape (H, W, 3); only `preprocess` and `depr
 network's BGR in 0..255 less its mean.
 """
 
-from styletransfer.images.grid import sheet, side_by_side
+from styletransfer.images.grid import contact_sheet, side_by_side
 from styletransfer.images.network_input import bounds, deprocess, preprocess
 from styletransfer.images.reading import load, load_with_alpha, read_parameters
 from styletransfer.images.sizes import MAX_PIXELS, rescale, resize, scale_for
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_PIXELS",
     "bounds",
     "check_writable",
+    "contact_sheet",
     "deprocess",
     "load",
     "load_with_alpha",
@@ -24,6 +25,5 @@ __all__ = [
     "save",
     "save_somewhere",
     "scale_for",
-    "sheet",
     "side_by_side",
 ]

@@ -1,6 +1,7 @@
 """Pictures side by side."""
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
@@ -35,20 +36,19 @@ def side_by_side(pictures: Sequence[np.ndarray], gap: int = 12) -> np.ndarray:
     return row
 
 
-def sheet(
-    table: Sequence[Sequence[np.ndarray]],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    gap: int = 12,
+def contact_sheet(
+    pictures: Sequence[np.ndarray], labels: Sequence[str], columns: int = 7, gap: int = 12
 ) -> np.ndarray:
-    """Return pictures in rows and columns on white, with a label for each.
+    """Return pictures in rows on white, with a label above each.
 
     Parameters
     ----------
-    table
+    pictures
         RGB in [0, 1], each (H, W, 3); they are stretched to the size of the first.
-    rows, columns
-        A label for each; a row's stands above it, at the left.
+    labels
+        One for each.
+    columns
+        How many there are in a row.
     gap
         Between and around the pictures, in pixels.
 
@@ -59,26 +59,23 @@ def sheet(
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    height, width = table[0][0].shape[:2]
-    line = max(16, height // 12)
-    band = line + gap if any(rows) else 0
-    tall = 2 * gap + line + len(table) * (height + gap + band)
-    shape = (tall, len(columns) * (width + gap) + gap)
-    sizes.check(table[0][0].shape, shape)
+    height, width = pictures[0].shape[:2]
+    columns = min(columns, len(pictures))
+    line = max(16, height // 14)
+    down, across = height + line + gap, width + gap
+    shape = (ceil(len(pictures) / columns) * down + gap, columns * across + gap)
+    sizes.check(pictures[0].shape, shape)
     page = np.ones((*shape, 3), np.float32)
-    texts = [(label, gap + i * (width + gap), gap // 2) for i, label in enumerate(columns)]
-    top = gap + line
-    for label, pictures in zip(rows, table, strict=True):
-        texts.append((label, gap, top))
-        top += band
-        for column, picture in enumerate(pictures):
-            left = gap + column * (width + gap)
-            fitted = sizes.resize_smoothly(picture, (height, width))
-            page[top : top + height, left : left + width] = fitted
-        top += height + gap
-    image = Image.fromarray((page * 255).round().astype(np.uint8))
+    corners = [
+        (gap + place // columns * down, gap + place % columns * across)
+        for place in range(len(pictures))
+    ]
+    for (top, left), picture in zip(corners, pictures, strict=True):
+        fitted = sizes.resize_smoothly(picture, (height, width))
+        page[top + line : top + line + height, left : left + width] = fitted
+    image = Image.fromarray((page.clip(0, 1) * 255).round().astype(np.uint8))
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(line * 0.8)
-    for text, x, y in texts:
-        draw.text((x, y), text, fill="black", font=font)
+    font = ImageFont.load_default(line * 0.75)
+    for (top, left), label in zip(corners, labels, strict=True):
+        draw.text((left, top), label, fill="black", font=font)
     return np.asarray(image, np.float32) / np.float32(255)

@@ -13,7 +13,6 @@ from styletransfer import images
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.feedforward import Stylizer
 from styletransfer.images import colour, sizes
-from styletransfer.images.sheet import contact_sheet
 from styletransfer.jobs import recipe
 from styletransfer.jobs.local import Outcome, Watch
 from styletransfer.jobs.pictures import Pictures, read
@@ -105,7 +104,7 @@ def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
     paintings = [stylizer.stylize(photo, style) for style in styles]
     fitted = [sizes.resize_smoothly(p, photo.shape[:2]) for p in paintings]
     labels = ["photo", *(str(number) for number in range(stylizer.styles))]
-    images.save(task.output, contact_sheet([photo, *fitted], labels))
+    images.save(task.output, images.contact_sheet([photo, *fitted], labels))
     return task.output
 
 

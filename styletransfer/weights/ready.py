@@ -5,6 +5,7 @@ digest is not used.
 """
 
 import functools
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ ReadyFile = tuple[Path, Provenance]
 def present(name: str, folders: Sequence[Path]) -> ReadyFile | None:
     """Return a network's file if it is on this machine; raise CacheError if it is another file."""
     for path in (folder / name / f"{name}.onnx" for folder in folders):
-        if path.is_file():
+        if os.path.isfile(path):
             return path, _checked(name, path)
     return None
 

@@ -153,7 +153,7 @@ def test_stdin_and_stdout(net, monkeypatch):
 def test_a_sheet(run, tmp_path):
     code, out, _ = run("-c", CAT, "--sheet", "-o", tmp_path / "s.png")
     assert (code, out) == (0, f"saved {tmp_path / 's.png'}\n")
-    assert images.load(tmp_path / "s.png").shape == (128 + 16 + 8 + 8, 2 * (192 + 8) + 8, 3)
+    assert images.load(tmp_path / "s.png").shape == (128 + 16 + 2 * 12, 2 * (192 + 12) + 12, 3)
 
 
 def test_published_networks(run, published, tmp_path):
