@@ -1,8 +1,8 @@
 """Convolutions of networks that paint, in forms that the runtime computes faster.
 
 The results are the same sums, of fewer operations or in an order that fits the runtime's blocks of
-16 channels better. Measured on two cores: the last three convolutions of a network with 26 styles
-take a third of the time.
+16 channels better. Measured on two cores, the last three convolutions of the network with 26 styles
+and what stands around them take half of the time.
 """
 
 import numpy as np

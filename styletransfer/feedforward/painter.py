@@ -72,7 +72,9 @@ class Painter:
             target = painting[rows, columns]
             values = tile[:, : target.shape[0], : target.shape[1]].transpose(1, 2, 0)
             values = values[..., ::-1] if network.order == "BGR" else values
-            np.clip((values - black) / (white - black), 0, 1, out=target)
+            if network.gives != (0, 1):
+                values = (values - black) / (white - black)
+            np.clip(values, 0, 1, out=target)
 
         graph = self._graph(*size)
         output = _painting(graph)
@@ -94,10 +96,12 @@ class Painter:
         height, width = picture.shape[:2]
         down, across = _reflected(rows, height), _reflected(columns, width)
         part = as_rgb(picture[down][:, across]).astype(np.float32, copy=False)
-        black, white = self.network.takes
-        part = part * np.float32(white - black) + np.float32(black)
         part = part[..., ::-1] if self.network.order == "BGR" else part
-        return np.ascontiguousarray(part.transpose(2, 0, 1)[np.newaxis])
+        taken = np.ascontiguousarray(part.transpose(2, 0, 1)[np.newaxis])
+        black, white = self.network.takes
+        if self.network.takes != (0, 1):
+            taken = taken * np.float32(white - black) + np.float32(black)
+        return taken
 
     def _made(self, height: int, width: int) -> Session:
         graph = self.network.graph(height, width)
