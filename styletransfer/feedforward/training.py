@@ -14,7 +14,7 @@ import numpy as np
 
 from styletransfer import images, locks
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.feedforward import checkpoints, dataset, trained
+from styletransfer.feedforward import checkpoints, configuration, dataset, trained
 from styletransfer.feedforward.checkpoints import Checkpoint
 from styletransfer.feedforward.configuration import Configuration
 from styletransfer.feedforward.dataset import Ahead, Dataset
@@ -180,6 +180,9 @@ def _start(training: Training, digests: dict[str, str]) -> Checkpoint | None:
             raise UsageError(f"there is no checkpoint in {place} to go on from; leave out --resume")
         return None
     path, checkpoint = found
+    # Keys that there were not yet have their defaults.
+    settings = configuration.read(checkpoint.configuration, str(path))
+    checkpoint = Checkpoint(checkpoint.state, trained.plain(settings), checkpoint.digests)
     now = Checkpoint({}, trained.plain(training.settings), digests)
     checkpoints.check_fits(path, checkpoint, now)
     _logger.info("going on from %s, step %d", path, checkpoint.steps)

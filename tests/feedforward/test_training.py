@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from styletransfer import images
+from styletransfer import images, locks
 from styletransfer.errors import ImageError, StyleTransferError, UsageError
 from styletransfer.feedforward import checkpoints, dataset, trained
 from styletransfer.feedforward.trainer import Trainer
@@ -152,7 +152,43 @@ def test_weights_of_losses_may_change_on_the_way(training, caplog):
     terms = told[0].terms
     expected = terms["content"] + 50 * 2 * terms["style/conv2_2"]
     assert told[0].loss == pytest.approx(expected)
-    assert [row["step"] for row in _rows(training().place)] == ["4", "5", "6"]
+    place = training().place
+    assert [row["step"] for row in _rows(place)] == ["4", "5", "6"]
+    assert len((place / "losses-until-3.csv").read_text().splitlines()) == 4
+
+
+def test_a_checkpoint_of_before_a_key_was_thought_of_is_gone_on_from(training):
+    task = training({"steps": 3, "flip": False})
+    train(task)
+    (path,) = task.place.glob("*-3.npz")
+    checkpoint = checkpoints.read(path)
+    configuration = {k: v for k, v in checkpoint.configuration.items() if k != "flip"}
+    checkpoints.clear(task.place)
+    checkpoints.write(task.place, dataclasses.replace(checkpoint, configuration=configuration))
+    told = []
+    train(training({"flip": False}), told.append)
+    assert told[0].begun == 3
+
+
+def test_two_trainings_do_not_write_to_one_folder(training):
+    task = training()
+    task.place.mkdir(parents=True)
+    with (
+        locks.locked(task.place / ".lock"),
+        pytest.raises(UsageError, match="another training writes to"),
+    ):
+        train(task)
+
+
+def test_a_state_that_does_not_fit_is_told(training):
+    task = training()
+    style = np.zeros((32, 32, 3), np.uint8)
+    trainer = Trainer(trained.plain(task.settings), style)
+    state = trainer.state()
+    with pytest.raises(UsageError, match="no parameters that fits"):
+        trainer.restore(state | {"parameters": state["parameters"][1:]})
+    with pytest.raises(UsageError, match="no steps that fits"):
+        trainer.restore({name: array for name, array in state.items() if name != "steps"})
 
 
 def test_other_pictures_are_told_of(training, tmp_path, caplog):
