@@ -125,7 +125,10 @@ class Trainer:
         """
         inputs: dict[str, ArrayLike] = {**self._inputs(batch)}
         session = self._session("step", batch)
-        scalars = {step.RATE: [self.learning_rate], step.COUNT: [self.steps + 1]}
+        scalars: dict[str, ArrayLike] = {
+            step.RATE: [self.learning_rate],
+            step.COUNT: [self.steps + 1],
+        }
         values = session.run(inputs | scalars, step.FEED_BACK)
         self.steps += 1
         return self._report(values[step.TERMS])

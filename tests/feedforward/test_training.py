@@ -248,6 +248,36 @@ def test_a_loss_that_is_no_number_is_gone_back_from(training, monkeypatch, caplo
     assert float(_state(task.place)["learning_rate"]) == 5e-4
 
 
+def test_a_failure_leaves_no_checkpoint_of_what_led_to_it(training, monkeypatch):
+    monkeypatch.setattr(KEPT_EVERY, 2)
+    _Failing(monkeypatch, lambda t: t.steps == 6)
+    task = training({"steps": 8, "checkpoint_every": 5, "checkpoints_kept": 9})
+    with pytest.raises(StyleTransferError):
+        train(task)
+    # That of step 5 had bad weights in it, for all that is known.
+    assert [path.name for path in task.place.glob("*.npz")] == ["fast-style-model.ckpt-4.npz"]
+    assert float(checkpoints.newest(task.place)[1].state["learning_rate"]) == 1.25e-4
+
+
+def test_what_ends_a_training_costs_no_step(training, monkeypatch):
+    original = dataset.Dataset.batch
+    gone = [True]
+
+    def batch(data, step):
+        if step == 4 and gone[0]:
+            raise StyleTransferError("none of the pictures of the dataset can be read")
+        return original(data, step)
+
+    monkeypatch.setattr(dataset.Dataset, "batch", batch)
+    task = training()
+    with pytest.raises(StyleTransferError, match="none of the pictures"):
+        train(task)
+    gone[0] = False
+    told = []
+    train(task, told.append)
+    assert [step.iteration for step in told] == [5, 6]
+
+
 def test_a_black_picture_is_gone_back_from(training, monkeypatch, caplog):
     monkeypatch.setattr(KEPT_EVERY, 2)
     original = Trainer.paint
