@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from styletransfer.errors import UsageError
 from styletransfer.feedforward import architecture, configuration, inference, losses, step
@@ -123,13 +122,11 @@ class Trainer:
         UsageError
             If the batch has another shape or type.
         """
-        inputs: dict[str, ArrayLike] = {**self._inputs(batch)}
+        inputs = self._inputs(batch)
         session = self._session("step", batch)
-        scalars: dict[str, ArrayLike] = {
-            step.RATE: [self.learning_rate],
-            step.COUNT: [self.steps + 1],
-        }
-        values = session.run(inputs | scalars, step.FEED_BACK)
+        inputs[step.RATE] = np.array([self.learning_rate])
+        inputs[step.COUNT] = np.array([self.steps + 1.0])
+        values = session.run(inputs, step.FEED_BACK)
         self.steps += 1
         return self._report(values[step.TERMS])
 

@@ -20,6 +20,8 @@ from styletransfer.feedforward import checkpoints, dataset, trained
 from styletransfer.feedforward.trainer import Trainer
 from styletransfer.feedforward.training import ANEW, REQUIRED, train
 
+pytest_plugins = ["tests.feedforward.trainings"]
+
 KEPT_EVERY = "styletransfer.feedforward.training._KEPT_EVERY"
 
 # Runs a training that its argument describes, and says after which step it is.
@@ -74,7 +76,7 @@ def test_a_training_leaves_what_it_should(training):
 
 
 @pytest.mark.parametrize("weight", [1.0, "auto"])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, values, weight):
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, weight):
     whole = training({"style_weight": weight, "naming": "whole"})
     train(whole)
     parts = training({"style_weight": weight, "naming": "parts"})
@@ -100,14 +102,14 @@ def _killed(values, photographs, steps, delay):
     return process.returncode
 
 
-def _goes_on_after_a_kill(training, values, photographs, wanted, moments):
+def _goes_on_after_a_kill(training, small_keys, photographs, wanted, moments):
     keys = {"steps": wanted, "checkpoint_every": 3, "style_weight": "auto"}
     whole = training(keys | {"naming": "whole"})
     train(whole)
     for i, (steps, delay) in enumerate(moments):
         keys["naming"] = f"killed{i}"
         task = training(keys)
-        code = _killed(values | keys, photographs, steps, delay)
+        code = _killed(small_keys | keys, photographs, steps, delay)
         assert code == -signal.SIGKILL
         begun = []
         train(task, begun.append)
@@ -119,15 +121,15 @@ def _goes_on_after_a_kill(training, values, photographs, wanted, moments):
 
 
 @pytest.mark.parametrize("moment", [(4, 0.003), (11, 0.0)])
-def test_a_training_that_was_killed_goes_on_bit_for_bit(training, values, photographs, moment):
-    _goes_on_after_a_kill(training, values, photographs, 15, [moment])
+def test_a_training_that_was_killed_goes_on_bit_for_bit(training, small_keys, photographs, moment):
+    _goes_on_after_a_kill(training, small_keys, photographs, 15, [moment])
 
 
 @pytest.mark.slow
-def test_a_training_that_was_killed_anywhere_goes_on_bit_for_bit(training, values, photographs):
+def test_a_training_that_was_killed_anywhere_goes_on_bit_for_bit(training, small_keys, photographs):
     chance = np.random.default_rng()  # other moments each time
     moments = [(int(chance.integers(1, 36)), chance.random() * 0.02) for _ in range(20)]
-    _goes_on_after_a_kill(training, values, photographs, 40, moments)
+    _goes_on_after_a_kill(training, small_keys, photographs, 40, moments)
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(training, tmp_path):

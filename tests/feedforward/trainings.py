@@ -1,4 +1,7 @@
-"""A training that takes a second: a small loss network, photographs of some 50 pixels."""
+"""A training that takes a second: a small loss network, photographs of some 50 pixels.
+
+A plugin of pytest with fixtures.
+"""
 
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from styletransfer import images
 from styletransfer.feedforward import configuration
 from styletransfer.feedforward.training import Training
 from tests.caffe.caffe_files import weights_of_convolution, write_caffemodel
+from tests.feedforward.pictures import picture
 
 _LAYERS = (("conv1_2", 3, 4), ("conv2_2", 4, 6), ("conv3_3", 6, 6), ("conv4_3", 6, 6))
 
@@ -46,7 +50,7 @@ def photographs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def values(tmp_path, loss_network) -> dict[str, object]:
+def small_keys(tmp_path, loss_network) -> dict[str, object]:
     """The keys of a small training."""
     images.save(tmp_path / "style.png", picture(9, (48, 40)))
     return {
@@ -67,17 +71,11 @@ def values(tmp_path, loss_network) -> dict[str, object]:
 
 
 @pytest.fixture
-def training(values, photographs):
+def training(small_keys, photographs):
     """Return a function that makes the small training, with some keys changed."""
 
     def make(keys: dict[str, object] | None = None, **options) -> Training:
-        settings = configuration.read(values | (keys or {}))
+        settings = configuration.read(small_keys | (keys or {}))
         return Training(settings, photographs, gpu_id=-1, threads=1, **options)
 
     return make
-
-
-def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
-    """Return soft noise, (*shape, 3) in [0, 1]."""
-    coarse = np.random.default_rng(seed).random((6, 6, 3), np.float32)
-    return images.resize(coarse, shape)
