@@ -5,7 +5,6 @@ A plugin of pytest with fixtures.
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from styletransfer import images
