@@ -11,7 +11,7 @@ from styletransfer.errors import (
 TYPE_CHECKING = False  # type checkers take it for true; typing's takes long to import
 if TYPE_CHECKING:
     from styletransfer.images import load
-    from styletransfer.progress import Download, Progress, Stop
+    from styletransfer.progress import Download, Progress, Stop, TrainingProgress
     from styletransfer.settings import Settings
     from styletransfer.transfer import StyleTransfer, Summary
 
@@ -27,6 +27,7 @@ __all__ = [
     "StyleTransfer",
     "StyleTransferError",
     "Summary",
+    "TrainingProgress",
     "UsageError",
     "WeightsError",
     "__version__",
@@ -40,6 +41,7 @@ _ROOMS = {
     "Stop": "progress",
     "StyleTransfer": "transfer",
     "Summary": "transfer",
+    "TrainingProgress": "progress",
     "load": "images",
 }
 

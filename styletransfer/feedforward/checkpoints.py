@@ -87,13 +87,15 @@ def write(folder: Path, checkpoint: Checkpoint, done: bool = False) -> Path:
 
 def prune(folder: Path, kept: int) -> None:
     """Delete all numbered checkpoints but the last few."""
-    numbered = sorted(
-        (int(match[1]), path)
-        for path in _files(folder)
-        if (match := _FILE.fullmatch(path.name)) and match[1] != "done"
-    )
-    for _, path in numbered[:-kept]:
+    for _, path in _numbered(folder)[:-kept]:
         path.unlink(missing_ok=True)
+
+
+def drop_after(folder: Path, steps: int) -> None:
+    """Delete the numbered checkpoints of more steps."""
+    for number, path in _numbered(folder):
+        if number > steps:
+            path.unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:
@@ -170,6 +172,15 @@ def _refusal(path: Path, what: str) -> UsageError:
     return UsageError(
         f"the training cannot go on from {path}: {what}; put that back, give another naming, or"
         " begin anew with --restart, which deletes what is there"
+    )
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Return the checkpoints that have a number, by it."""
+    return sorted(
+        (int(match[1]), path)
+        for path in _files(folder)
+        if (match := _FILE.fullmatch(path.name)) and match[1] != "done"
     )
 
 

@@ -63,11 +63,18 @@ class Records:
             self._writer.close()
 
     def rewind(self, steps: int) -> None:
-        """Forget the rows of what came after so many steps, and all rows with other columns."""
+        """Forget the rows of what came after so many steps.
+
+        A table with other columns, of a training whose layers were others, gets another name.
+        """
         self._close()
         columns = [*_FIRST_COLUMNS, *self._terms]
-        rows = [row for row in _rows(self._path, columns) if int(row[0]) <= steps]
+        header, rows = _table(self._path)
+        rows = [row for row in rows if int(row[0]) <= steps]
         try:
+            if rows and header != columns:
+                self._path.replace(self._path.with_stem(f"{self._path.stem}-until-{steps}"))
+                rows = []
             with storage.replacing(self._path) as stream:
                 lines = (",".join(row) + "\n" for row in [columns, *rows])
                 stream.write("".join(lines).encode())
@@ -100,16 +107,14 @@ class Records:
             self._file.close()
 
 
-def _rows(path: Path, columns: Sequence[str]) -> list[list[str]]:
-    """Return the rows of a table with such columns; a line that was cut short is none."""
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and the rows of a table; a line that was cut short is none."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
     except (OSError, ValueError, csv.Error):
-        return []
-    if header != list(columns):
-        return []
-    return [row for row in rows if len(row) == len(columns) and row[0].isdecimal()]
+        return [], []
+    return header, [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
 
 
 def _summary(step: TrainingProgress, weights: Mapping[str, float]) -> dict[str, float]:

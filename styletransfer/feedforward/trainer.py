@@ -1,5 +1,6 @@
 """Trains networks that paint in one pass."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.runtime.devices import choose_device
 from styletransfer.runtime.session import Session
 from styletransfer.weights.loading import load_network
+
+_logger = logging.getLogger(__name__)
 
 _STATE = (step.PARAMETERS, step.FIRST, step.SECOND)
 
@@ -283,7 +286,7 @@ class Trainer:
 
 def _loss_network(settings: configuration.Configuration, models: str | Path | None) -> LossNetwork:
     """Return the loss network; of VGG's the trainers subtract the mean in round numbers."""
-    network = load_network(settings.loss_model, models, lambda line: None, None)
+    network = load_network(settings.loss_model, models, _logger.info, None)
     vgg = settings.loss_model in ("vgg16", "vgg19")
     return LossNetwork.of(network, np.array(architecture.VGG_MEAN[::-1]) if vgg else None)
 

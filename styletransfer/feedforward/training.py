@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from styletransfer import images, locks
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.feedforward import checkpoints, dataset, trained
+from styletransfer.feedforward import checkpoints, configuration, dataset, trained
 from styletransfer.feedforward.checkpoints import Checkpoint
 from styletransfer.feedforward.configuration import Configuration
 from styletransfer.feedforward.dataset import Ahead, Dataset
@@ -180,6 +180,9 @@ def _start(training: Training, digests: dict[str, str]) -> Checkpoint | None:
             raise UsageError(f"there is no checkpoint in {place} to go on from; leave out --resume")
         return None
     path, checkpoint = found
+    # Keys that there were not yet have their defaults.
+    settings = configuration.read(checkpoint.configuration, str(path))
+    checkpoint = Checkpoint(checkpoint.state, trained.plain(settings), checkpoint.digests)
     now = Checkpoint({}, trained.plain(training.settings), digests)
     checkpoints.check_fits(path, checkpoint, now)
     _logger.info("going on from %s, step %d", path, checkpoint.steps)
@@ -220,7 +223,21 @@ class _Run:
     def run(
         self, report: Callable[[TrainingProgress], None], stopped: Callable[[], bool]
     ) -> Result:
-        """Take all steps, or those until it is stopped."""
+        """Take all steps, or those until it is stopped; nothing is lost whatever ends it."""
+        begun = self._trainer.steps
+        try:
+            self._take_steps(report, stopped)
+        except BaseException:
+            if self._trainer.steps > begun:
+                with suppress(StyleTransferError):  # what ended it is to be told
+                    self._leave()
+            raise
+        self._leave()
+        return Result(self._training.network, self._trainer.steps, self._wanted)
+
+    def _take_steps(
+        self, report: Callable[[TrainingProgress], None], stopped: Callable[[], bool]
+    ) -> None:
         trainer, started, begun = self._trainer, time.monotonic(), self._trainer.steps
         while trainer.steps < self._wanted and not stopped():
             before, rate = time.monotonic(), trainer.learning_rate
@@ -239,11 +256,13 @@ class _Run:
             self._records.tell(progress, trainer.weights_of_terms)
             report(progress)
             self._look_after()
-        done = trainer.steps >= self._wanted
+
+    def _leave(self) -> None:
+        """Write what there is, if it is good."""
+        done = self._trainer.steps >= self._wanted
         if not done and self._problem(False):
-            trainer.restore(self._good)
+            self._trainer.restore(self._good)
         self._write(done)
-        return Result(self._training.network, trainer.steps, self._wanted)
 
     def _look_after(self) -> None:
         """Do what is due after a step."""
@@ -280,21 +299,23 @@ class _Run:
     def _go_back(self, problem: str) -> None:
         """Go back to the last good state with half the learning rate; give up after three times."""
         trainer = self._trainer
-        at, rate = trainer.steps, trainer.learning_rate / 2
+        at, rate = trainer.steps, trainer.learning_rate
         trainer.restore(self._good)
         self._candidate = None
         self._failures += 1
+        # A run that is killed now goes on from here, not from what led to this.
+        checkpoints.drop_after(self._training.place, trainer.steps)
+        trainer.learning_rate = rate if self._failures > _MOST_FAILURES else rate / 2
+        self._write(False)
         if self._failures > _MOST_FAILURES:
-            self._write(False)
             raise StyleTransferError(
                 f"step {at}: {problem}, for the {self._failures}th time; the network of step"
                 f" {trainer.steps} is in {self._training.network}: give other weights of the"
                 " losses, or a lower learning_rate, and start again"
             )
-        trainer.learning_rate = rate
         self._records.rewind(trainer.steps)
         _logger.warning(
-            "step %d: %s; back to step %d, learning rate %g", at, problem, trainer.steps, rate
+            "step %d: %s; back to step %d, learning rate %g", at, problem, trainer.steps, rate / 2
         )
 
     def _write(self, done: bool) -> None:

@@ -9,11 +9,13 @@ import onnxruntime
 import pytest
 
 from styletransfer import cli, images
-from tests.feedforward.conftest import loss_network, photographs, picture  # noqa: F401
+from tests.feedforward.pictures import picture
+
+pytest_plugins = ["tests.feedforward.trainings"]
 
 
 @pytest.fixture
-def arguments(tmp_path, loss_network, photographs):  # noqa: F811
+def arguments(tmp_path, loss_network, photographs):
     """The arguments of a training that takes a second."""
     images.save(tmp_path / "style.png", picture(9, (48, 40)))
     conf = tmp_path / "small.yml"

@@ -12,7 +12,9 @@ from styletransfer import images
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.feedforward import configuration, dataset
 from styletransfer.feedforward.dataset import Ahead, Dataset
-from tests.feedforward.conftest import picture
+from tests.feedforward.pictures import picture
+
+pytest_plugins = ["tests.feedforward.trainings"]
 
 CONFIGURATION = configuration.read({"image_size": 24, "batch_size": 2, "seed": 3})
 CHANCE = dataclasses.replace(CONFIGURATION, crop="random", zoom=1.5, flip=True)

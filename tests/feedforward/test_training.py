@@ -14,11 +14,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from styletransfer import images
+from styletransfer import images, locks
 from styletransfer.errors import ImageError, StyleTransferError, UsageError
 from styletransfer.feedforward import checkpoints, dataset, trained
 from styletransfer.feedforward.trainer import Trainer
 from styletransfer.feedforward.training import ANEW, REQUIRED, train
+
+pytest_plugins = ["tests.feedforward.trainings"]
 
 KEPT_EVERY = "styletransfer.feedforward.training._KEPT_EVERY"
 
@@ -74,7 +76,7 @@ def test_a_training_leaves_what_it_should(training):
 
 
 @pytest.mark.parametrize("weight", [1.0, "auto"])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, values, weight):
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, weight):
     whole = training({"style_weight": weight, "naming": "whole"})
     train(whole)
     parts = training({"style_weight": weight, "naming": "parts"})
@@ -100,14 +102,14 @@ def _killed(values, photographs, steps, delay):
     return process.returncode
 
 
-def _goes_on_after_a_kill(training, values, photographs, wanted, moments):
+def _goes_on_after_a_kill(training, small_keys, photographs, wanted, moments):
     keys = {"steps": wanted, "checkpoint_every": 3, "style_weight": "auto"}
     whole = training(keys | {"naming": "whole"})
     train(whole)
     for i, (steps, delay) in enumerate(moments):
         keys["naming"] = f"killed{i}"
         task = training(keys)
-        code = _killed(values | keys, photographs, steps, delay)
+        code = _killed(small_keys | keys, photographs, steps, delay)
         assert code == -signal.SIGKILL
         begun = []
         train(task, begun.append)
@@ -119,15 +121,15 @@ def _goes_on_after_a_kill(training, values, photographs, wanted, moments):
 
 
 @pytest.mark.parametrize("moment", [(4, 0.003), (11, 0.0)])
-def test_a_training_that_was_killed_goes_on_bit_for_bit(training, values, photographs, moment):
-    _goes_on_after_a_kill(training, values, photographs, 15, [moment])
+def test_a_training_that_was_killed_goes_on_bit_for_bit(training, small_keys, photographs, moment):
+    _goes_on_after_a_kill(training, small_keys, photographs, 15, [moment])
 
 
 @pytest.mark.slow
-def test_a_training_that_was_killed_anywhere_goes_on_bit_for_bit(training, values, photographs):
+def test_a_training_that_was_killed_anywhere_goes_on_bit_for_bit(training, small_keys, photographs):
     chance = np.random.default_rng()  # other moments each time
     moments = [(int(chance.integers(1, 36)), chance.random() * 0.02) for _ in range(20)]
-    _goes_on_after_a_kill(training, values, photographs, 40, moments)
+    _goes_on_after_a_kill(training, small_keys, photographs, 40, moments)
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(training, tmp_path):
@@ -152,7 +154,43 @@ def test_weights_of_losses_may_change_on_the_way(training, caplog):
     terms = told[0].terms
     expected = terms["content"] + 50 * 2 * terms["style/conv2_2"]
     assert told[0].loss == pytest.approx(expected)
-    assert [row["step"] for row in _rows(training().place)] == ["4", "5", "6"]
+    place = training().place
+    assert [row["step"] for row in _rows(place)] == ["4", "5", "6"]
+    assert len((place / "losses-until-3.csv").read_text().splitlines()) == 4
+
+
+def test_a_checkpoint_of_before_a_key_was_thought_of_is_gone_on_from(training):
+    task = training({"steps": 3, "flip": False})
+    train(task)
+    (path,) = task.place.glob("*-3.npz")
+    checkpoint = checkpoints.read(path)
+    configuration = {k: v for k, v in checkpoint.configuration.items() if k != "flip"}
+    checkpoints.clear(task.place)
+    checkpoints.write(task.place, dataclasses.replace(checkpoint, configuration=configuration))
+    told = []
+    train(training({"flip": False}), told.append)
+    assert told[0].begun == 3
+
+
+def test_two_trainings_do_not_write_to_one_folder(training):
+    task = training()
+    task.place.mkdir(parents=True)
+    with (
+        locks.locked(task.place / ".lock"),
+        pytest.raises(UsageError, match="another training writes to"),
+    ):
+        train(task)
+
+
+def test_a_state_that_does_not_fit_is_told(training):
+    task = training()
+    style = np.zeros((32, 32, 3), np.uint8)
+    trainer = Trainer(trained.plain(task.settings), style)
+    state = trainer.state()
+    with pytest.raises(UsageError, match="no parameters that fits"):
+        trainer.restore(state | {"parameters": state["parameters"][1:]})
+    with pytest.raises(UsageError, match="no steps that fits"):
+        trainer.restore({name: array for name, array in state.items() if name != "steps"})
 
 
 def test_other_pictures_are_told_of(training, tmp_path, caplog):
@@ -210,6 +248,36 @@ def test_a_loss_that_is_no_number_is_gone_back_from(training, monkeypatch, caplo
     assert "step 6: the loss is no number; back to step 4, learning rate 0.0005" in caplog.text
     assert [int(row["step"]) for row in _rows(task.place)] == list(range(1, 9))
     assert float(_state(task.place)["learning_rate"]) == 5e-4
+
+
+def test_a_failure_leaves_no_checkpoint_of_what_led_to_it(training, monkeypatch):
+    monkeypatch.setattr(KEPT_EVERY, 2)
+    _Failing(monkeypatch, lambda t: t.steps == 6)
+    task = training({"steps": 8, "checkpoint_every": 5, "checkpoints_kept": 9})
+    with pytest.raises(StyleTransferError):
+        train(task)
+    # That of step 5 had bad weights in it, for all that is known.
+    assert [path.name for path in task.place.glob("*.npz")] == ["fast-style-model.ckpt-4.npz"]
+    assert float(checkpoints.newest(task.place)[1].state["learning_rate"]) == 1.25e-4
+
+
+def test_what_ends_a_training_costs_no_step(training, monkeypatch):
+    original = dataset.Dataset.batch
+    gone = [True]
+
+    def batch(data, step):
+        if step == 4 and gone[0]:
+            raise StyleTransferError("none of the pictures of the dataset can be read")
+        return original(data, step)
+
+    monkeypatch.setattr(dataset.Dataset, "batch", batch)
+    task = training()
+    with pytest.raises(StyleTransferError, match="none of the pictures"):
+        train(task)
+    gone[0] = False
+    told = []
+    train(task, told.append)
+    assert [step.iteration for step in told] == [5, 6]
 
 
 def test_a_black_picture_is_gone_back_from(training, monkeypatch, caplog):
