@@ -174,11 +174,11 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
 
 def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], "Recipe | None"]:
     """Return the parameters of a preset or a picture, and what the picture says of itself."""
-    if options.preset and options.like:
+    if options.preset is not None and options.like is not None:
         raise UsageError("--preset and --like exclude each other; leave one of them out")
-    if options.preset:
+    if options.preset is not None:
         return presets.read(options.preset).values, None
-    if not options.like:
+    if options.like is None:
         return {}, None
     from styletransfer.jobs import recipe
 

@@ -163,7 +163,10 @@ def _hint(message: str, parser: argparse.ArgumentParser, words: Sequence[str]) -
     return f"; for a file whose name begins with - give ./{files[0]}" if files else ""
 
 
-_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".toml")
+_ENDINGS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
+    ".toml",
+)
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[str]:

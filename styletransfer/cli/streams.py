@@ -32,8 +32,8 @@ def redirected(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
     with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
         changed = argparse.Namespace(**vars(options))
         if reads:
-            read = _read(Path(folder) / "stdin")
-            changed.content_img = [read if text == STREAM else Path(text) for text in contents]
+            taken = read(Path(folder) / "stdin")
+            changed.content_img = [taken if text == STREAM else Path(text) for text in contents]
         if not writes:
             yield changed
             return
@@ -44,12 +44,10 @@ def redirected(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
                 yield changed
         finally:  # a run that fails may have made a picture all the same
             if result.exists():
-                with result.open("rb") as stream:
-                    shutil.copyfileobj(stream, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
+                write(result)
 
 
-def _read(path: Path) -> Path:
+def read(path: Path) -> Path:
     """Write what comes from standard input into a file."""
     data = sys.stdin.buffer.read(LARGEST + 1)
     if not data:
@@ -58,3 +56,10 @@ def _read(path: Path) -> Path:
         raise UsageError(f"more than {LARGEST >> 20} MB come from standard input; give a file")
     path.write_bytes(data)
     return path
+
+
+def write(path: Path) -> None:
+    """Write a file to standard output."""
+    with path.open("rb") as stream:
+        shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()

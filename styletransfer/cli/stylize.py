@@ -3,8 +3,6 @@
 import argparse
 import json
 import logging
-import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer import settings
+from styletransfer.cli import streams
 from styletransfer.cli.arguments import add_common
 from styletransfer.cli.image import check_writable, file_name, file_path
 from styletransfer.cli.messages import complain, say
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from styletransfer.jobs.task import Task
 
 logger = logging.getLogger(__name__)
-
-STANDARD = "-"
-_MOST_BYTES = 1 << 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,8 +97,12 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     styles = options.style_img or (like.styles if like is not None else ())
     if not contents or None in contents:
         raise UsageError("there is no -c; give a photo")
-    contents = [_from_stdin(scratch) if str(c) == STANDARD else c for c in contents]
-    to_stdout = options.output == STANDARD
+    given = [str(content) for content in contents]
+    if given.count(streams.STREAM) > 1:
+        raise UsageError("standard input is one picture; give - once")
+    if streams.STREAM in given:
+        contents[given.index(streams.STREAM)] = streams.read(scratch / "stdin")
+    to_stdout = options.output == streams.STREAM
     if to_stdout and options.json:
         raise UsageError("-o - and --json exclude each other; leave one of them out")
     output = str(scratch / "result.png") if to_stdout else options.output
@@ -133,7 +133,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
                 complain(outcome.error, str(outcome.task.content))
                 code = 1
             elif to_stdout and outcome.output is not None:
-                _to_stdout(outcome.output)
+                streams.write(outcome.output)
             elif options.json or not options.quiet:
                 say(_told(outcome, options.json))
     return options.signals.code if options.signals.stopped() else code
@@ -168,7 +168,7 @@ def _sheet(task: "Task", machine: object, watch: object, to_stdout: bool) -> int
     check_writable([task])
     path = painting.sheet(task, machine, watch)  # type: ignore[arg-type]
     if to_stdout:
-        _to_stdout(path)
+        streams.write(path)
     else:
         say(f"saved {path.resolve()}")
     return 0
@@ -192,21 +192,3 @@ def _told(outcome: "PaintedOutcome", as_json: bool) -> str:
         "settings": task.settings.plain(),
     }
     return json.dumps(facts)
-
-
-def _from_stdin(scratch: Path) -> Path:
-    """Return a file that holds the picture from stdin."""
-    path = scratch / "stdin"
-    if path.exists():
-        raise UsageError("stdin is one photo; give - once")
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    if not data or len(data) > _MOST_BYTES:
-        raise UsageError(f"there are {len(data)} bytes on stdin and no picture; pipe a photo in")
-    path.write_bytes(data)
-    return path
-
-
-def _to_stdout(path: Path) -> None:
-    with path.open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.buffer.flush()

@@ -162,10 +162,7 @@ def compare(path: Path, task: Task) -> Existing | None:
         for name, value in wanted.items()
         if name not in ignored and values.get(name, usual[name]) != value
     ]
-    inputs = {
-        kind: [digest(p) if os.path.isfile(p) else None for p in paths]
-        for kind, paths in task.files.items()
-    }
+    inputs = {kind: [_digest(p) for p in paths] for kind, paths in task.files.items()}
     if any(_digests(files.get(kind, [])) != seen for kind, seen in inputs.items()):
         differs.append("pictures that go in")
     return Existing(tuple(differs), is_finished(stored))
@@ -347,6 +344,14 @@ def versions() -> dict[str, str]:
 _KINDS = ("content", "styles", "style_masks", "content_mask", "init")
 
 
+def _digest(path: Path) -> str | None:
+    """Return a file's digest; None of one that is not there or cannot be read."""
+    try:
+        return digest(path) if os.path.isfile(path) else None
+    except OSError:
+        return None
+
+
 def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
     """Return the files of one kind, having checked that they are the same as then."""
     if not isinstance(entries, list) or len(entries) > provenance.MOST_FILES:
@@ -362,7 +367,7 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
             raise UsageError(
                 f"{picture} was made with {path}, which is not here; put it there or give it anew"
             )
-        same = [place for place in here if digest(place) == expected]
+        same = [place for place in here if _digest(place) == expected]
         if not same:
             raise UsageError(
                 f"{here[0]} is not the file that {picture} was made with; put that there, or give"

@@ -346,7 +346,7 @@ class GraphBuilder:
         data = {
             name: numpy_helper.from_array(self.initializers[name], name)
             for name in inputs
-            if name in self.initializers and self.initializers[name].size <= SMALL
+            if name in self.initializers and _shapes(self.initializers[name])
         }
         try:
             schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)
@@ -408,6 +408,11 @@ class GraphBuilder:
         return helper.make_tensor_value_info(
             name, helper.np_dtype_to_tensor_dtype(dtype), list(shape)
         )
+
+
+def _shapes(array: np.ndarray) -> bool:
+    """Whether the shapes of a node's outputs may depend on what is in a constant."""
+    return array.size <= SMALL or (array.ndim == 1 and array.dtype == np.int64)
 
 
 def _type_proto(shape: Sequence[int], dtype: np.dtype) -> onnx.TypeProto:

@@ -27,15 +27,20 @@ Normalization = Literal["caffe", "hw", "chw"]
 Reduction = Literal["sum", "mean"]
 Variation = Literal["l1", "l2", "nine-point"]
 
+# Measured at the pictures that 60 iterations reach with the original's losses at 1e4, of VGG-16 and
+# GoogLeNet, three pairs each, styles with as many pixels as the content: the ratio at which the
+# norms of the style's and the content's gradients stand to each other as there. Geometric means,
+# rounded; each pair is within a factor of 2.3. Those of means are for the default length: the mean
+# of the content's squares does not grow with the number of pixels, as their sum does.
 RATIOS: Mapping[tuple[StyleLoss, Normalization | None, Reduction], float] = {
     ("gram", "caffe", "sum"): 1e4,
     ("gram", "caffe", "mean"): 200,
-    ("gram", "hw", "sum"): 0.02,
-    ("gram", "hw", "mean"): 5e-4,
-    ("gram", "chw", "sum"): 500,
-    ("gram", "chw", "mean"): 2,
-    ("wasserstein", None, "sum"): 2e6,
-    ("wasserstein", None, "mean"): 5,
+    ("gram", "hw", "sum"): 0.1,
+    ("gram", "hw", "mean"): 5e-3,
+    ("gram", "chw", "sum"): 1e4,
+    ("gram", "chw", "mean"): 200,
+    ("wasserstein", None, "sum"): 5e6,
+    ("wasserstein", None, "mean"): 10,
 }
 """The ratio that makes of each style loss and reduction a picture like the original's 1e4."""
 

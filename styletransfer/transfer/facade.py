@@ -126,7 +126,8 @@ class StyleTransfer:
             The longest side of the result in pixels; larger where the short side would be below
             the network's input size.
         ratio : float
-            The weight of the style over that of the content.
+            The weight of the style over that of the content. The default is for the losses of the
+            original; with others, left at that, it is the usual one of those.
         n_iter : int
             The most iterations of the optimiser.
         init : str, float, path or ndarray
@@ -241,7 +242,11 @@ def _settings(
     if "model" in options:
         raise UsageError("the network is chosen when a StyleTransfer is made: model_name")
     if preset is None:
-        return make(Settings, {**named, **options})
+        settings = make(Settings, {**named, **options})
+        # 1e5 is a ratio for the original's losses; with others it would be arbitrary.
+        others = settings.usual_ratio != Settings().usual_ratio
+        left = named["ratio"] == _USUAL["ratio"]
+        return replace(settings, ratio=settings.usual_ratio) if others and left else settings
     values = {key: value for key, value in presets.read(preset).values.items() if key != "model"}
     typed = {key: value for key, value in named.items() if value != _USUAL[key]}
     return presets.override(values, {**typed, **options})

@@ -51,6 +51,7 @@ def run(quick_network, capsys, monkeypatch):
         (["-c", CAT, "--style-scael", "2"], "did you mean --style-scale?"),
         (["-c", CAT, "--tv-kind", "l22"], "did you mean l2?"),
         (["-c", CAT, "--preset", "qualiti"], "did you mean quality?"),
+        (["-c", CAT, "--preset", ""], "there is no preset ''"),
         (["-c", CAT, "-m", "googelnet"], "did you mean googlenet?"),
         (["-c", CAT, "--style-layers", "conv2/3x4"], "did you mean conv2/3x3?"),
         (["-c", CAT, "-l", "1e6"], "more than 120 million"),

@@ -41,6 +41,13 @@ def test_shapes_and_dtypes_are_known_as_nodes_are_added():
     assert builder.dtype(builder.op("Greater", x, x)) == np.bool_
 
 
+def test_shapes_may_depend_on_a_long_constant():
+    builder = GraphBuilder()
+    x = builder.input("x", (300,), np.float32)
+    parts = builder.ops("Split", x, builder.constant(np.ones(300, np.int64)), outputs=300)
+    assert {builder.shape(part) for part in parts} == {(1,)}
+
+
 def test_scopes_name_what_is_made_in_them():
     builder = GraphBuilder()
     x = builder.input("x", (2,))

@@ -13,6 +13,8 @@ import styletransfer
 from styletransfer import NetworkError, StyleTransfer, UsageError, images, optim
 from styletransfer.optim import OPTIMIZERS, Lbfgs, Stop
 from styletransfer.settings import Settings, describe
+from styletransfer.settings.choices import RATIOS
+from styletransfer.transfer import facade
 from styletransfer.transfer.options import Options
 from tests.conftest import ROOT
 
@@ -485,6 +487,28 @@ def test_any_size_lifts_the_bound_on_the_short_side(transfer, caplog):
 def test_the_keyword_arguments_are_those_of_settings():
     named = {"length", "ratio", "n_iter", "init", "model"}
     assert set(Options.__annotations__) == set(describe(Settings)) - named
+
+
+@pytest.mark.parametrize(
+    ("losses", "given", "used"),
+    [
+        ({}, {}, 1e5),
+        ({"reduction": "mean"}, {}, RATIOS["gram", "caffe", "mean"]),
+        ({"style_loss": "wasserstein"}, {}, RATIOS["wasserstein", None, "sum"]),
+        ({"style_loss": "wasserstein"}, {"ratio": 3.0}, 3.0),
+    ],
+)
+def test_a_default_ratio_belongs_to_the_losses(transfer, monkeypatch, losses, given, used):
+    seen = []
+
+    def note(_problems, settings, *_):
+        seen.append(settings.ratio)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(facade, "run", note)
+    with pytest.raises(KeyboardInterrupt):
+        transfer.transfer_style(WAVE, CONTENT, 64, **given, **losses)
+    assert seen == [used]
 
 
 def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfer, caplog):
