@@ -14,6 +14,7 @@ from styletransfer.onnxgrad.window import Window
 
 FEW_MAPS = 4
 LARGE_KERNEL = 5
+JOINED_MAPS = 8
 
 
 def rewrite(builder: GraphBuilder) -> int:
@@ -104,7 +105,7 @@ def _convolve(
     builder: GraphBuilder, node: onnx.NodeProto, x: str, phases: np.ndarray, blocks: int
 ) -> None:
     """Append a convolution to all phases, (maps, blocks, blocks, channels, ...), and join them."""
-    maps = phases.shape[0]
+    maps, kind = phases.shape[0], phases.dtype
     weight = builder.constant(phases.reshape(-1, *phases.shape[3:]), "weight")
     bias = []
     if len(node.input) > 2:
@@ -119,7 +120,14 @@ def _convolve(
             )
             bias = [builder.reshape(twice, (maps * blocks**2,))]
     y = builder.op("Conv", x, weight, *bias, kernel_shape=list(phases.shape[4:]))
-    builder.op("DepthToSpace", y, output=node.output[0], blocksize=blocks, mode="CRD")
+    if maps > JOINED_MAPS:
+        builder.op("DepthToSpace", y, output=node.output[0], blocksize=blocks, mode="CRD")
+        return
+    # The same, in two thirds of the time for so few maps.
+    places = np.eye(maps * blocks**2, dtype=kind).reshape(-1, maps, blocks, blocks)
+    join = builder.constant(places, "places")
+    sides = {"kernel_shape": [blocks] * 2, "strides": [blocks] * 2}
+    builder.op("ConvTranspose", y, join, output=node.output[0], **sides)
 
 
 def _times(builder: GraphBuilder, node: onnx.NodeProto) -> int:

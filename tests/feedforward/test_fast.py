@@ -11,7 +11,7 @@ from tests.feedforward.networks import Maker
 
 
 def enlarged(
-    times: int, stride: int = 1, mode: str = "reflect", pad: int = 1, **resize: str
+    times: int, stride: int = 1, mode: str = "reflect", pad: int = 1, maps: int = 5, **resize: str
 ) -> onnx.ModelProto:
     maker = Maker()
     modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} | resize
@@ -19,8 +19,8 @@ def enlarged(
     x = maker.op("Resize", "input1", "", scales, mode="nearest", **modes)
     pads = maker.constant(np.array([0, 0, pad, pad, 0, 0, pad, pad]))
     x = maker.op("Pad", x, pads, mode=mode)
-    weight = maker.constant(maker.random.standard_normal((5, 3, 3, 3)))
-    bias = maker.constant(maker.random.standard_normal(5))
+    weight = maker.constant(maker.random.standard_normal((maps, 3, 3, 3)))
+    bias = maker.constant(maker.random.standard_normal(maps))
     maker.op("Conv", x, weight, bias, strides=[stride] * 2, output="output1")
     return maker.model(18, [1, 3, 7, 10])
 
@@ -44,6 +44,7 @@ def compare(model: onnx.ModelProto, shape: tuple[int, ...], replaced: int) -> No
     "model",
     [
         enlarged(2),
+        enlarged(2, maps=20),
         enlarged(2, mode="edge"),
         enlarged(4, stride=2),
         enlarged(2, coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_floor"),
