@@ -5,10 +5,8 @@ import pty
 import re
 import select
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,31 +15,15 @@ from PIL import Image
 import styletransfer
 from styletransfer import cli, images, optim
 from tests.caffe.caffe_files import CONVOLUTION, HEADER, convert_text, weights_of_convolution
+from tests.cli.conftest import CONTENT, STYLE, style_py
 from tests.conftest import GOLDEN_WEIGHTS, MODELS, ROOT, SHARED, golden
 from tests.images.test_reading import png
-
-CONTENT = ROOT / "images" / "content" / "cat.jpg"
-STYLE = ROOT / "images" / "style" / "wave.jpg"
-
-
-def style_py(*arguments, **options):
-    """Run style.py in a process of its own, to its end."""
-    command = [sys.executable, str(ROOT / "style.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
 
 
 def no_cuda():
     from styletransfer.runtime.devices import choose_device
 
     return choose_device(0)[1] is not None
-
-
-@pytest.fixture(scope="session")
-def short(quick_network):
-    """Arguments of the shortest run on real weights."""
-    name, folder = quick_network
-    arguments = ["-s", STYLE, "-c", CONTENT, "-m", name, "-n", 1, "-l", 64, "-g", -1]
-    return [*map(str, arguments), "--optimizer", "lbfgs", "--models", str(folder)]
 
 
 def error_of(capsys, arguments, code):
@@ -276,125 +258,6 @@ def test_bar_on_a_terminal(tmp_path, short):
     assert re.search(r"(it/s|s/it)", shown)
     assert "ETA" in shown
     assert re.search(r"loss \d\.\d+e\+\d+", shown)
-
-
-def heed_signals() -> None:
-    """Undo, in a child, that a shell has what it runs in the background ignore SIGINT."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def signalled(arguments, numbers, preexec=heed_signals):
-    """Run style.py; send it signals after its second iteration, and return how it ended."""
-    command = [sys.executable, ROOT / "style.py", *arguments]
-    with subprocess.Popen(
-        list(map(str, command)),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=preexec,
-    ) as process:
-        for line in process.stderr:
-            if line.startswith("iteration 2"):
-                for number in numbers:
-                    process.send_signal(number)
-                    time.sleep(0.1)
-                break
-        out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-@pytest.mark.parametrize(
-    ("numbers", "code"),
-    [
-        ((signal.SIGINT,), 130),
-        ((signal.SIGINT, signal.SIGINT, signal.SIGTERM), 130),
-        ((signal.SIGTERM,), 143),
-        ((signal.SIGHUP,), 129),
-    ],
-)
-def test_a_signal_saves_the_best_image(tmp_path, short, numbers, code):
-    output = tmp_path / "x.png"
-    ended, out, err = signalled([*short, "-n", 500, "-v", "-o", output], numbers)
-    # A later signal may come when all is saved, and the handlers are those of before.
-    assert ended in (code, -numbers[-1]) if len(numbers) > 1 else ended == code
-    assert "Traceback" not in err
-    assert "stopped because interrupted" in out
-    assert images.load(output).shape == (224, 337, 3)
-    assert images.read_parameters(output)["reason"] == "interrupted"
-    assert list(tmp_path.iterdir()) == [output]
-
-
-def test_what_nohup_ignores_stays_ignored(tmp_path, short):
-    def ignore() -> None:
-        heed_signals()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    output = tmp_path / "x.png"
-    ended, out, _ = signalled([*short, "-n", 4, "-v", "-o", output], [signal.SIGHUP], ignore)
-    assert (ended, "all 4 iterations are done" in out) == (0, True)
-
-
-def test_signals_while_the_picture_is_saved_lose_nothing(tmp_path, short):
-    code = (
-        "import signal, sys, styletransfer.images as images\n"
-        "save = images.save_somewhere\n"
-        "def slow(*arguments):\n"
-        "    for number in (2, 2, 15): signal.raise_signal(number)\n"
-        "    return save(*arguments)\n"
-        "images.save_somewhere = slow\n"
-        "from styletransfer.cli import main_style; sys.exit(main_style())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *short, "-o", str(tmp_path / "x.png")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": ROOT},
-        preexec_fn=heed_signals,
-    )
-    assert done.returncode == 130
-    assert done.stdout.splitlines()[-1] == f"saved {tmp_path / 'x.png'}"
-    assert images.read_parameters(tmp_path / "x.png")["reason"] == "iterations"
-
-
-def test_interrupt_before_there_is_an_image(tmp_path):
-    code = "import styletransfer.images as i, signal; i.load = lambda p: signal.raise_signal(2)"
-    code += "; import sys; from styletransfer.cli import main_style; sys.exit(main_style())"
-    command = [sys.executable, "-c", code, "-s", "x", "-c", "y"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": ROOT},
-        preexec_fn=heed_signals,
-    )
-    assert done.returncode == 130
-    assert done.stderr == "interrupted\n"
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("module", ["numpy", "onnx", "argparse", "styletransfer.cli.parser"])
-@pytest.mark.parametrize(
-    "command", ["import style as command", "from styletransfer import __main__ as command"]
-)
-def test_interrupt_while_modules_load(tmp_path, short, module, command):
-    code = (
-        "import sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        f"        if name == {module!r}: raise KeyboardInterrupt\n"
-        f"sys.meta_path.insert(0, Finder()); {command}; sys.exit(command.main())"
-    )
-    image = ["image"] if "main" in command else []
-    done = subprocess.run(
-        [sys.executable, "-c", code, *image, *short],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": ROOT},
-    )
-    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_the_commands_themselves_load_next_to_nothing():

@@ -1,7 +1,6 @@
 """The class: the original's contract, and each effect shown by a number, on real weights."""
 
 import inspect
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,43 +10,13 @@ from PIL import Image
 import style
 import styletransfer
 from styletransfer import NetworkError, StyleTransfer, UsageError, images, optim
-from styletransfer.optim import OPTIMIZERS, Lbfgs, Stop
+from styletransfer.optim import OPTIMIZERS
 from styletransfer.settings import Settings, describe
 from styletransfer.settings.choices import RATIOS
 from styletransfer.transfer import facade
 from styletransfer.transfer.options import Options
 from tests.conftest import ROOT
-
-CONTENT = images.load(ROOT / "images" / "content" / "cat.jpg")
-WAVE = images.load(ROOT / "images" / "style" / "wave.jpg")
-NIGHT = images.load(ROOT / "images" / "style" / "night.jpg")
-SHAPE = (96, 144, 3)
-
-
-@pytest.fixture(scope="module")
-def transfer(quick_network):
-    """Style transfer with pictures of 96 pixels at least instead of 224, five times as fast."""
-    name, folder = quick_network
-    transfer = StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
-    transfer.network = replace(transfer.network, input_size=SHAPE[0])
-    return transfer
-
-
-@pytest.fixture(scope="module")
-def picture(transfer):
-    """Return a function that makes a picture of the cat in a few iterations."""
-
-    def make(*styles, n_iter=4, ratio=2e4, init="content", **options):
-        transfer.transfer_style(list(styles or [WAVE]), CONTENT, 64, ratio, n_iter, init, **options)
-        return transfer.get_generated()
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def plain(picture):
-    """A picture without anything special."""
-    return picture()
+from tests.transfer.conftest import CONTENT, NIGHT, SHAPE, WAVE
 
 
 def test_the_signature_is_the_original_s():
@@ -86,45 +55,6 @@ def test_callback_and_result(transfer):
     assert (summary.iterations, summary.last_loss) == (3, losses[-1])
     assert summary.first_loss > losses[0]
     assert summary.reason == "all 3 iterations are done"
-
-
-def test_there_is_no_image_before_a_run(quick_network, monkeypatch):
-    name, folder = quick_network
-    fresh = StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
-    assert not fresh.has_image
-    with pytest.raises(UsageError, match="call transfer_style first"):
-        fresh.get_generated()
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(optim.Lbfgsb, "minimise", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fresh.transfer_style(WAVE, CONTENT, 64, n_iter=1)
-    assert not fresh.has_image
-    with pytest.raises(UsageError, match="the run was broken off before its first step"):
-        fresh.get_generated()
-
-
-def test_a_first_image_that_no_step_improves_is_the_result(transfer, monkeypatch, caplog):
-    """At every scale, and of the full size."""
-
-    def find_nothing(_, function, image, *__):
-        function(image)
-        return Stop.NO_GRADIENT
-
-    monkeypatch.setattr(optim.Lbfgsb, "minimise", find_nothing)
-    with caplog.at_level("WARNING", "styletransfer"):
-        assert transfer.transfer_style(WAVE, CONTENT, 64, 0, 2, "content", scales=2) == 0
-    np.testing.assert_allclose(
-        transfer.get_generated(), images.resize(CONTENT, SHAPE[:2]), atol=1e-6
-    )
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        "no step was better than the first image, which is the result: the gradient has vanished;"
-        " another init or ratio may do more"
-    )
-    assert transfer.summary.stop is Stop.NO_GRADIENT
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
@@ -301,57 +231,6 @@ def test_the_loss_falls(transfer, options):
     assert transfer.summary.last_loss < transfer.summary.first_loss
 
 
-def test_limits(transfer):
-    transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 50, "content", time=0.01)
-    assert transfer.summary.iterations == 1
-    assert transfer.summary.reason == "the 0.01 seconds are over"
-    transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 50, "content", tolerance=0.9)
-    assert transfer.summary.iterations == 1
-    assert transfer.summary.reason == "the loss no longer falls"
-
-
-def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
-    options = {"length": 144, "n_iter": 6, "init": "content", "scales": "2"}
-    transfer.transfer_style(WAVE, CONTENT, time=0.01, **options)
-    assert transfer.summary.reason == "the 0.01 seconds are over"
-    height, width = transfer.get_generated().shape[:2]
-    assert (height, width) < SHAPE[:2]
-    assert f"coarse scale, {width} x {height}" in caplog.text
-    caplog.clear()
-
-    def interrupt(step):
-        if step.iteration == 4:
-            raise KeyboardInterrupt
-
-    # In the second scale: the first ended well, which is not why the run did.
-    with pytest.raises(KeyboardInterrupt):
-        transfer.transfer_style(WAVE, CONTENT, progress=interrupt, **options)
-    assert transfer.summary.stop is Stop.INTERRUPTED
-    assert transfer.get_generated().shape == SHAPE
-    assert "coarse scale" not in caplog.text
-
-
-def test_the_reason_is_that_of_the_stage_that_ended_early(transfer, monkeypatch):
-    step = Lbfgs.step
-
-    def stops_soon(self, function, state):
-        stop = step(self, function, state)
-        return Stop.NO_PROGRESS if state.shape[2] < SHAPE[0] else stop
-
-    monkeypatch.setattr(Lbfgs, "step", stops_soon)
-    transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 6, "content", scales="2", optimizer="lbfgs")
-    assert transfer.summary.iterations == 4
-    assert transfer.summary.reason == "the loss no longer falls"
-
-
-def test_losses_of_a_summary_are_those_of_the_last_stage(transfer):
-    """With a hundred times the ratio there, they are no comparison with the first."""
-    parts = [{"ratio": 0.01}, {}]
-    options = {"length": 64, "ratio": 1e6, "init": "content", "optimizer": "lbfgs"}
-    transfer.transfer_style(WAVE, CONTENT, n_iter=6, stages=parts, **options)
-    assert transfer.summary.first_loss > transfer.summary.last_loss
-
-
 def test_style_scale(picture, plain):
     assert np.abs(picture(style_scale=[0.5]) - plain).mean() > 1 / 255
 
@@ -389,48 +268,6 @@ def test_terms_add_up_to_the_loss_that_is_told(transfer, monkeypatch):
         )
     for step in steps:
         assert sum(step.terms.values()) == pytest.approx(step.loss, rel=1e-12)
-
-
-def test_a_run_can_be_stopped_between_evaluations(transfer):
-    steps = []
-    done = transfer.transfer_style(
-        WAVE, CONTENT, 64, 1e4, 9, "content", progress=steps.append, stopped=lambda: len(steps) == 2
-    )
-    assert done == 2
-    assert transfer.summary.stop is Stop.INTERRUPTED
-    assert transfer.summary.reason == "interrupted"
-    np.testing.assert_array_equal(transfer.get_generated(), steps[-1].image())
-
-
-def test_an_error_is_not_called_an_interruption(transfer):
-    def fail(step):
-        raise RuntimeError("the listener's own")
-
-    with pytest.raises(RuntimeError, match="the listener's own"):
-        transfer.transfer_style(WAVE, CONTENT, 64, 1e4, 3, "content", progress=fail)
-    assert transfer.summary.stop is Stop.FAILED
-    assert transfer.has_image
-
-
-def test_without_memory_for_the_next_scale_the_coarser_picture_is_the_result(
-    transfer, monkeypatch, caplog
-):
-    from styletransfer.transfer.problem import ProblemMaker
-
-    make = ProblemMaker.make
-
-    def scarce(self, settings, network, given, stage):
-        if stage.shrink == 1:
-            raise MemoryError("Unable to allocate 9 GiB")
-        return make(self, settings, network, given, stage)
-
-    monkeypatch.setattr(ProblemMaker, "make", scarce)
-    assert transfer.transfer_style(WAVE, CONTENT, 144, 1e4, 4, "content", scales=2) == 2
-    assert transfer.summary.stop is Stop.MEMORY
-    assert transfer.get_generated().shape < SHAPE
-    assert "not enough for the next scale (Unable to allocate 9 GiB)" in caplog.text
-    with pytest.raises(MemoryError):
-        transfer.transfer_style(WAVE, CONTENT, 200, 1e4, 4, "content")
 
 
 def test_what_a_style_gives_is_computed_once(transfer, monkeypatch):
@@ -509,18 +346,3 @@ def test_a_default_ratio_belongs_to_the_losses(transfer, monkeypatch, losses, gi
     with pytest.raises(KeyboardInterrupt):
         transfer.transfer_style(WAVE, CONTENT, 64, **given, **losses)
     assert seen == [used]
-
-
-def test_a_run_whose_style_hardly_took_hold_says_which_ratio_may_do_more(transfer, caplog):
-    def warnings(**options):
-        caplog.clear()
-        transfer.transfer_style(
-            WAVE, CONTENT, 64, n_iter=10, optimizer="lbfgs", **{"init": "content"} | options
-        )
-        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-
-    (message,) = warnings(ratio=1e-3)
-    assert "the style hardly took hold: " in message
-    assert message.endswith("a ratio of 1e4 (--ratio) may do more, now it is 1e-3")
-    assert warnings(ratio=1e5) == []
-    assert warnings(ratio=1e-3, init=WAVE) == []  # which may have the style already
