@@ -156,7 +156,10 @@ def _hint(message: str, parser: argparse.ArgumentParser, words: Sequence[str]) -
     """Return the end of a sentence that says what was meant."""
     if message.startswith("unrecognized arguments: "):
         unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-        return suggestion(unknown.partition("=")[0], _flags(parser))
+        # Without the dashes, which all flags have in common.
+        name = unknown.partition("=")[0].lstrip("-")
+        names = [flag[2:] for flag in _flags(parser) if flag.startswith("--")]
+        return suggestion(name, names).replace("did you mean ", "did you mean --")
     files = [
         word for word in words if word.startswith("-") and Path(word).suffix.lower() in _ENDINGS
     ]

@@ -256,7 +256,7 @@ def test_bar_on_a_terminal(tmp_path, short):
     assert "100%" in shown
     assert "3 of 3" in shown
     assert re.search(r"(it/s|s/it)", shown)
-    assert "ETA" in shown
+    assert "s left" in shown
     assert re.search(r"loss \d\.\d+e\+\d+", shown)
 
 
