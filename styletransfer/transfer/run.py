@@ -332,10 +332,11 @@ def _warn_of_size(course: _Course, last: Stage, given: Inputs) -> None:
         )
 
 
-LITTLE = 2.0
+LITTLE = 4.0
 """A run whose style terms fell by less than this factor left the photograph nearly as it was.
 
-Measured: with the default ratio of each loss they fall by factors of 100 to 500.
+Measured and looked at, VGG-16 and GoogLeNet: photographs fell by 1.1 to 2.3, a picture that is partly
+in the style by 7, those with the default ratio of each loss by 40 to 1300.
 """
 
 
