@@ -335,8 +335,8 @@ def _warn_of_size(course: _Course, last: Stage, given: Inputs) -> None:
 LITTLE = 4.0
 """A run whose style terms fell by less than this factor left the photograph nearly as it was.
 
-Measured and looked at, VGG-16 and GoogLeNet: photographs fell by 1.1 to 2.3, a picture that is partly
-in the style by 7, those with the default ratio of each loss by 40 to 1300.
+Measured and looked at, VGG-16 and GoogLeNet: photographs fell by 1.1 to 2.3, a picture that is
+partly in the style by 7, those with the default ratio of each loss by 40 to 1300.
 """
 
 

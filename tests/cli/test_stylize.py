@@ -198,7 +198,7 @@ def test_published_networks(run, published, tmp_path):
         (("-c", CAT, CAT, "--sheet"), "would both become"),
         (("-c", CAT, "-o", CAT), "goes in and would be overwritten"),
         (("-c", CAT, "-o", "x.nix"), "no picture format goes by '.nix'"),
-        (("-c", "-", "-", "-o", "y/"), "stdin is one photo"),
+        (("-c", "-", "-", "-o", "y/"), "standard input is one picture"),
     ],
 )
 def test_arguments_that_cannot_work(run, tmp_path, monkeypatch, arguments, message):

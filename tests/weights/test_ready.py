@@ -74,7 +74,7 @@ def test_what_is_not_here_or_not_known(tmp_path):
         weights.fetch("multistyle26", [tmp_path], source="other")
     with pytest.raises(NetworkError, match=r"choose one of vgg16.*caffenet, multistyle26"):
         weights.fetch("nothing", [tmp_path])
-    with pytest.raises(NetworkError, match=r"choose one of vgg16, vgg19, googlenet, caffenet\.$"):
+    with pytest.raises(NetworkError, match=r"choose one of vgg16, vgg19, googlenet, caffenet$"):
         store.load("multistyle26", [tmp_path])
 
 
