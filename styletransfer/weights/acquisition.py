@@ -11,7 +11,7 @@ from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
 from styletransfer.weights import cache, containers, failures, registry
 from styletransfer.weights.cache import Found, Provenance
-from styletransfer.weights.download import ByteProgress, check, digest, download, matches
+from styletransfer.weights.download import ByteProgress, check, download, matches
 from styletransfer.weights.sources import (
     CAFFEMODELS,
     ORIGINAL_WEIGHTS,
@@ -65,7 +65,7 @@ def convert(network: Network, own: Path, report: Report) -> Found:
         identity=ORIGINAL if known else _UNKNOWN,
         precision="exact" if known else "unknown",
         licence=known[0].licence if known else "unknown",
-        file_digest="sha256:" + digest(own, "sha256"),
+        file_digest="sha256:" + storage.digest(own),
         weights_digest=weights_digest,
         date=cache.now(),
         stamp=stamp(own),

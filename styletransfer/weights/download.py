@@ -4,7 +4,6 @@ A file under way, or one that was broken off, is called ``<name>.part``. Whoever
 folder to itself, see `locks.locked`.
 """
 
-import hashlib
 import http.client
 import re
 import urllib.error
@@ -15,6 +14,7 @@ from typing import BinaryIO
 
 from styletransfer.errors import WeightsError
 from styletransfer.progress import Download
+from styletransfer.storage import digest
 from styletransfer.text import clause
 from styletransfer.weights.connection import Bounds, open_within
 
@@ -30,12 +30,6 @@ class _BrokenOffError(Exception):
 
 class WrongFileError(WeightsError):
     """A file that is not the one that was asked for: nothing of it is worth keeping."""
-
-
-def digest(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file, algorithm being a name that hashlib knows."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def check(path: Path, expected: str) -> None:
