@@ -29,6 +29,11 @@ _SUFFIXES = {
 _AHEAD = 3  # batches
 _ORDER, _CROP = 0, 1  # which random numbers
 
+# Grey levels of standard deviation. Where nothing changes, each instance normalisation multiplies
+# the gradient by 1 / sqrt(epsilon): one white square ends a training by numbers that are none.
+_FLAT = 2.0
+_TRIES = 4  # squares by chance of one picture
+
 
 def find(folder: Path) -> list[Path]:
     """Return the pictures in a folder and those in it, by their names.
@@ -127,7 +132,7 @@ class Dataset:
         return np.stack([self._item(step * count + i) for i in range(count)])
 
     def _item(self, number: int) -> np.ndarray:
-        """Return what is seen as the so-and-so-many-th, from 0; what is broken gives way."""
+        """Return what is seen as the so-and-so-many-th, from 0; what is broken or of one colour gives way."""
         settings = self._settings
         epoch, place = divmod(number, len(self._paths))
         order = self._ordered(epoch)
@@ -139,11 +144,18 @@ class Dataset:
             if path in self._broken:
                 continue
             try:
-                picture = square(path, settings.image_size, crops, settings.zoom)
-                return picture[:, ::-1] if mirrored else picture
+                for _ in range(1 if crops is None else _TRIES):
+                    picture = square(path, settings.image_size, crops, settings.zoom)
+                    if picture.std(axis=(0, 1)).max() >= _FLAT:
+                        return picture[:, ::-1] if mirrored else picture
+                if crops is None:
+                    raise ImageError(f"{path} is of one colour, from which nothing is learnt.")
             except ImageError as error:
                 self._skip(path, error)
-        raise StyleTransferError("none of the pictures of the dataset can be read")
+        raise StyleTransferError(
+            "none of the pictures of the dataset can be used: they cannot be read, or are of one"
+            " colour"
+        )
 
     def _skip(self, path: Path, error: ImageError) -> None:
         """Name a broken picture once, however many threads have come upon it."""

@@ -68,7 +68,9 @@ def test_a_step_sees_the_same_whatever_came_before(photographs):
 
 def test_every_epoch_has_every_picture_in_another_order(tmp_path):
     for i in range(7):
-        images.save(tmp_path / f"{i}.png", np.full((30, 30, 3), i / 7, np.float32))
+        half = np.full((30, 30, 3), i / 7, np.float32)
+        half[:, 15:] = 1 - i / 7 if i else 0.5
+        images.save(tmp_path / f"{i}.png", half)
     data = Dataset(dataset.find(tmp_path), dataclasses.replace(CONFIGURATION, batch_size=1))
     orders = [[int(data.batch(7 * e + i)[0, 0, 0, 0]) for i in range(7)] for e in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == [round(255 * i / 7) for i in range(7)]
@@ -83,6 +85,26 @@ def test_a_broken_picture_is_named_once_and_replaced(photographs, caplog):
     assert len(named) == 1
     # One that knows already what is broken sees the same.
     np.testing.assert_array_equal(data.batch(0), batches[0])
+
+
+def test_squares_of_one_colour_give_way(tmp_path, caplog):
+    white = np.ones((40, 40, 3), np.float32)
+    drawing = white.copy()
+    drawing[10:20, 10:20] = picture(1, (10, 10))
+    images.save(tmp_path / "drawing.png", drawing)
+    images.save(tmp_path / "photo.png", picture(2, (40, 40)))
+    images.save(tmp_path / "white.png", white)
+    paths = dataset.find(tmp_path)
+    chance = Dataset(paths, dataclasses.replace(CHANCE, zoom=4))
+    for step in range(30):
+        assert (chance.batch(step).std(axis=(1, 2)).max(axis=-1) > 1).all()
+    assert not caplog.records  # another square of the picture may do
+    centre = Dataset(paths, CONFIGURATION)
+    for step in range(5):
+        assert (centre.batch(step).std(axis=(1, 2)).max(axis=-1) > 1).all()
+    assert [("white.png" in r.getMessage()) for r in caplog.records] == [True]
+    with pytest.raises(StyleTransferError, match="are of one colour"):
+        Dataset([tmp_path / "white.png"], CONFIGURATION).batch(0)
 
 
 def test_a_dataset_of_broken_pictures_is_told(tmp_path):
