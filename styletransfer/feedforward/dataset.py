@@ -132,7 +132,7 @@ class Dataset:
         return np.stack([self._item(step * count + i) for i in range(count)])
 
     def _item(self, number: int) -> np.ndarray:
-        """Return what is seen as the so-and-so-many-th, from 0; what is broken or of one colour gives way."""
+        """Return what is seen as the so-and-so-many-th, from 0; what cannot be used gives way."""
         settings = self._settings
         epoch, place = divmod(number, len(self._paths))
         order = self._ordered(epoch)
