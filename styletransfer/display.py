@@ -5,7 +5,13 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from styletransfer.progress import Begun, Download, Progress, TrainingProgress
+from styletransfer.progress import (
+    Begun,
+    Download,
+    FilmProgress,
+    Progress,
+    TrainingProgress,
+)
 from styletransfer.text import encodable, printable
 
 INTERVAL = 10.0
@@ -46,7 +52,7 @@ class Display:
             self._bar.finish(dirty=True)
             self._bar = None
 
-    def show(self, step: Progress | TrainingProgress | Download | Begun) -> None:
+    def show(self, step: Progress | TrainingProgress | FilmProgress | Download | Begun) -> None:
         """Show one step."""
         if isinstance(step, Begun):
             self._begin(step)
@@ -57,6 +63,8 @@ class Display:
             self._iterated(step)
         elif isinstance(step, TrainingProgress):
             self._print_losses(step)
+        elif isinstance(step, FilmProgress):
+            self._print_frame(step)
         elif self._shown:
             self._print_line(step)
 
@@ -74,7 +82,7 @@ class Display:
             left = f", {_duration(seconds)} left for all"
         self._print(f"{step.number} of {step.total}: {step.name}{left}")
 
-    def _iterated(self, step: Progress | TrainingProgress) -> None:
+    def _iterated(self, step: Progress | TrainingProgress | FilmProgress) -> None:
         import progressbar
 
         done, total = _steps(step)
@@ -95,9 +103,10 @@ class Display:
                         progressbar.Variable(name, format="{formatted_value}", width=6),
                     )
                 ),
-                " ",
-                progressbar.Variable("loss", format="loss {formatted_value}", width=9, precision=4),
             ]
+            if step.loss is not None:
+                form = "loss {formatted_value}"
+                widgets += [" ", progressbar.Variable("loss", format=form, width=9, precision=4)]
             self._bar = progressbar.ProgressBar(max_value=total, widgets=widgets)
             self._bar.start()
         self._bar.update(
@@ -105,7 +114,7 @@ class Display:
             time=_duration(step.seconds),
             rate=_rate(step),
             left=f"{_duration(_left(step))} left",
-            loss=step.loss,
+            **({} if step.loss is None else {"loss": step.loss}),
         )
 
     def _transferred(self, step: Download) -> None:
@@ -129,6 +138,10 @@ class Display:
             f" secs/step: {step.step_seconds:.6f} ({_left(step):.0f} s left)"
         )
 
+    def _print_frame(self, step: FilmProgress) -> None:
+        if self._shown:
+            self._print(f"{frame_line(step)}, {_duration(_left(step))} left")
+
     def _print_line(self, step: Progress) -> None:
         now = time.monotonic()
         if step.iteration < step.iterations and now - self._last_line < INTERVAL:
@@ -144,22 +157,34 @@ class Display:
         print(text, file=sys.stderr, flush=True)
 
 
-def _left(step: Progress | TrainingProgress) -> float:
+def frame_line(step: FilmProgress) -> str:
+    """Return a line about a frame."""
+    start = f"{step.done}/{step.total} {step.name}"
+    if step.error is not None:
+        return f"{start} failed: {step.error}"
+    loss = "" if step.loss is None else f", {step.iterations} iterations, loss {step.loss:.3e}"
+    return f"{start}: {step.frame_seconds:.2f} s{loss}"
+
+
+def _left(step: Progress | TrainingProgress | FilmProgress) -> float:
     """Return the seconds that are left, at the rate so far."""
     done, total = _steps(step)
     return step.seconds / done * (total - done)
 
 
-def _steps(step: Progress | TrainingProgress) -> tuple[int, int]:
+def _steps(step: Progress | TrainingProgress | FilmProgress) -> tuple[int, int]:
     """Return how many iterations there were in this run, and how many there are to be."""
+    if isinstance(step, FilmProgress):
+        return step.done - step.begun, step.total - step.begun
     before = step.begun if isinstance(step, TrainingProgress) else 0
     return step.iteration - before, step.iterations - before
 
 
-def _rate(step: Progress | TrainingProgress) -> str:
+def _rate(step: Progress | TrainingProgress | FilmProgress) -> str:
     """Return iterations a second, or seconds an iteration where there are fewer than one."""
     rate = _steps(step)[0] / max(step.seconds, 1e-9)
-    return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
+    what = "frame" if isinstance(step, FilmProgress) else "it"
+    return f"{rate:.1f} {what}/s" if rate >= 1 else f"{1 / rate:.1f} s/{what}"
 
 
 def _duration(seconds: float) -> str:

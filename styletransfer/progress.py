@@ -69,6 +69,39 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True)
+class FilmProgress:
+    """How far a film is, handed to a callback after each frame.
+
+    Attributes
+    ----------
+    done, total : int
+        How many frames are painted or failed, and how many there are to be.
+    begun : int
+        How many there were when this run began.
+    name : str
+        Which frame it is.
+    iterations : int
+        How many it took.
+    loss : float or None
+        The loss at its end; None in one pass of a network.
+    seconds, frame_seconds : float
+        Time since the run began, and of this frame.
+    error : str or None
+        Why it could not be painted.
+    """
+
+    done: int
+    total: int
+    begun: int
+    name: str
+    iterations: int
+    loss: float | None
+    seconds: float
+    frame_seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class Download:
     """How far a download is.
 

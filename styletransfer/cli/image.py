@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--threads",
-        type=_count,
+        type=count,
         metavar="N",
         help="threads on the CPU, at most one a core (default: one a core)",
     )
@@ -103,7 +103,7 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
         metavar="BITS",
         help="bits a channel: 8, or 16 in .png, .tif",
     )
-    add("--save-every", type=_count, metavar="N", help="write the image after every N iterations")
+    add("--save-every", type=count, metavar="N", help="write the image after every N iterations")
     add(
         "--preview",
         type=file_path,
@@ -284,7 +284,7 @@ def file_path(text: str) -> Path:
     return Path(file_name(text))
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """Parse a number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")

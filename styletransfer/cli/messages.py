@@ -1,12 +1,19 @@
 """What is printed: one place where text from outside is made fit for a terminal."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from styletransfer.errors import StyleTransferError, explain
+from styletransfer.errors import StyleTransferError, UsageError, explain
 from styletransfer.text import encodable, printable
+
+FRAMES = "styletransfer.frames"
+"""The log of single frames of a film, which goes into a file only."""
+
+_COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}  # of a terminal: yellow, red
 
 
 def say(line: str, limit: int = 2000) -> None:
@@ -43,12 +50,48 @@ def logging_to_stderr(quiet: bool) -> Iterator[None]:
         logger.handlers, logger.propagate = handlers, propagate
 
 
+@contextmanager
+def logging_to_file(path: Path | None) -> Iterator[None]:
+    """Append the package's log to a file, too, for a while: time, level, message."""
+    if path is None:
+        yield
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; give another --log") from None
+    handler.setFormatter(_FileFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logger, frames = logging.getLogger("styletransfer"), logging.getLogger(FRAMES)
+    before = logger.handlers, frames.handlers, frames.level, frames.propagate
+    logger.handlers = [*logger.handlers, handler]
+    frames.handlers, frames.propagate = [handler], False
+    frames.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers, frames.handlers, frames.level, frames.propagate = before
+        handler.close()
+
+
+class _FileFormatter(logging.Formatter):
+    """Lines fit for a terminal: a log is read on one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), 10_000)
+
+
 class _Formatter(logging.Formatter):
     """Plain lines, those that warn marked so."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = printable(super().format(record))
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+        if record.levelno < logging.WARNING:
+            return text
+        level, colour = record.levelname.lower(), _COLOURS.get(record.levelname)
+        if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+            level = f"\x1b[{colour}m{level}\x1b[0m"
+        return f"{level}: {text}"
 
 
 def _to_stderr(line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import styletransfer
-from styletransfer.cli import export, image, models, presets, show, stylize, train
+from styletransfer.cli import export, image, models, presets, show, stylize, train, video
 from styletransfer.cli.messages import complain, logging_to_stderr, warn
 from styletransfer.cli.signals import Interrupted, Signals
 from styletransfer.errors import UsageError
@@ -54,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     presets.add_arguments(commands.add_parser("presets", help="list the presets"))
     show.add_arguments(
         commands.add_parser("show", help="print how a picture was made, as a command")
+    )
+    video.add_arguments(
+        commands.add_parser(
+            "video",
+            help="paint films, GIFs and folders of frames, without flicker",
+            description="Paint the frames of a film so that they hang together: by optimisation,"
+            " as `image` does, or in one pass of a network, as `stylize` does.",
+        )
     )
     train.add_arguments(
         commands.add_parser(

@@ -1,0 +1,338 @@
+"""``styletransfer video``: paint films, animated pictures and folders of frames."""
+
+import argparse
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styletransfer import settings
+from styletransfer.cli.arguments import add_common, add_settings, given
+from styletransfer.cli.image import count, file_name, file_path
+from styletransfer.cli.messages import FRAMES, logging_to_file, say
+from styletransfer.errors import UsageError
+from styletransfer.settings import Painting, Settings, presets
+from styletransfer.settings.choices import NETWORK_NAMES
+from styletransfer.settings.film import Film
+from styletransfer.settings.kinds import Switch
+
+if TYPE_CHECKING:
+    from styletransfer.jobs.film import FilmTask, Plan
+    from styletransfer.jobs.filming import FilmOutcome
+    from styletransfer.jobs.task import Machine
+
+logger = logging.getLogger(__name__)
+
+OPTIMISE, NETWORK = "optimise", "network"
+HALVES = ("split", "join")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "film",
+        nargs="+",
+        metavar="FILM",
+        help="a film, a GIF, APNG or WebP that moves, a folder of frames, or a pattern of their"
+        " names such as frames/%%05d.png; `split FILM` writes the frames into the folder -o, `join"
+        " FRAMES` makes the film -o of frames, with --times-of for their times and the sound",
+    )
+    add = parser.add_argument_group("in and out").add_argument
+    add("-s", "--style-img", nargs="+", type=file_path, metavar="FILE", help="the style images")
+    add(
+        "-o",
+        "--output",
+        type=file_name,
+        metavar="FILE",
+        help="the film, .mp4, .mkv, .mov, .webm, .gif or .apng, or a folder or pattern of frames"
+        " (default: a name of the arguments, in outputs)",
+    )
+    add("--times-of", type=file_path, metavar="FILM", help="join: the film that was split")
+    add("--log", type=file_path, metavar="FILE", help="append all that happens to a file")
+    add("--json", action="store_true", help="print what is made, or planned, as JSON")
+    add = parser.add_argument_group("going on").add_argument
+    add(
+        "--resume",
+        action="store_true",
+        help="paint what an earlier run has left undone; so it is without this flag, too",
+    )
+    add("--overwrite", action="store_true", help="delete what an earlier run has left")
+    add("--retry-failed", action="store_true", help="try frames again that failed before")
+    add("--keep-frames", action="store_true", help="keep the painted frames beside the film")
+    add(
+        "--no-frames",
+        action="store_true",
+        help="keep no frames while it lasts, so that there is nothing to go on from",
+    )
+    add = parser.add_argument_group("first a look").add_argument
+    add(
+        "--preview",
+        type=count,
+        metavar="N",
+        help="first write a contact sheet of N frames, each painted alone",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="say how many frames and shots there are, and how long it will take; paint nothing",
+    )
+    add = parser.add_argument_group("how frames hang together").add_argument
+    add(
+        "--method",
+        choices=(OPTIMISE, NETWORK),
+        help="paint by optimisation, as `image`, or in one pass, as `stylize` (default: by -m)",
+    )
+    for name, option in settings.describe(Film).items():
+        extra: dict[str, Any] = (
+            {"action": "store_true"}
+            if isinstance(option.kind, Switch)
+            else {"nargs": option.kind.nargs, "metavar": option.kind.metavar}
+        )
+        text = option.help.replace("%", "%%")
+        add(*settings.flags(name, option), dest=name, default=argparse.SUPPRESS, help=text, **extra)
+    add_settings(parser)
+    parser.add_argument("--preset", metavar="NAME", help="parameters under a name, or a .toml file")
+    group = parser.add_argument_group("in one pass of a network (--method network)")
+    for name, option in settings.describe(Painting).items():
+        if name not in settings.describe(Settings):
+            group.add_argument(
+                *settings.flags(name, option), dest=name, default=argparse.SUPPRESS,
+                nargs=option.kind.nargs, metavar=option.kind.metavar,
+                help=option.help.replace("%", "%%"),
+            )  # fmt: skip
+    add = parser.add_argument_group("the machine").add_argument
+    add("-g", "--gpu-id", type=int, metavar="N", help="the CUDA device, -1 for the CPU")
+    add("--threads", type=count, metavar="N", help="threads on the CPU")
+    add_common(parser)
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Paint a film, or do one of its halves."""
+    words = options.film
+    half = words[0] if len(words) == 2 and words[0] in HALVES else None
+    if len(words) > 1 and half is None:
+        raise UsageError(f"one film at a time; {' '.join(words)[:200]} are {len(words)}")
+    with logging_to_file(options.log):
+        if half == "split":
+            return _split(Path(words[1]), options)
+        if half == "join":
+            return _join(Path(words[1]), options)
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from styletransfer.jobs import film, filming
+    from styletransfer.jobs.task import Machine
+
+    task = _task(options)
+    models = None if options.models is None else Path(options.models)
+    machine = Machine(options.gpu_id, options.threads or 0, models)
+    plan = film.plan(task)
+    if options.dry_run:
+        return _tell_plan(plan, machine, options)
+    if not options.quiet:
+        logger.info("%s", _described(plan))
+    outcome = _watched(options, lambda watch: filming.make(plan, machine, watch))
+    return _tell(plan, outcome, options)
+
+
+def _task(options: argparse.Namespace) -> "FilmTask":
+    """Return what the arguments ask for, as a value."""
+    from styletransfer.jobs.film import FilmExtras, FilmTask
+
+    source = file_path(options.film[0])
+    styles = tuple(options.style_img or ())
+    film_values = {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
+    how = _settings(options)
+    extras = FilmExtras(
+        options.keep_frames,
+        options.no_frames,
+        options.overwrite,
+        options.retry_failed,
+        options.preview,
+    )
+    output = Path(options.output) if options.output else _named(source, styles, how, options)
+    return FilmTask(source, styles, output, how, settings.make(Film, film_values), extras)
+
+
+def _settings(options: argparse.Namespace) -> Settings | Painting:
+    """Return how a frame is painted, having said which method that is if it was not asked for."""
+    typed = given(options)
+    painting = {n: v for n, v in vars(options).items() if n in settings.describe(Painting)}
+    model = typed.get("model")
+    method = options.method or _method(model, options.preset)
+    if method == NETWORK:
+        # Both have a --style-scale; a network's is one number.
+        scale = painting.get("style_scale")
+        if isinstance(scale, list) and len(scale) == 1:
+            painting["style_scale"] = scale[0]
+        others = [name for name in typed if name not in settings.describe(Painting)]
+        others += ["preset"] if options.preset else []
+        if others:
+            flag = others[0].replace("_", "-")
+            raise UsageError(
+                f"--{flag} is of --method optimise; a network paints in one pass: leave it out"
+            )
+        how: Settings | Painting = settings.make(Painting, painting)
+    else:
+        others = [name for name in painting if name not in settings.describe(Settings)]
+        if others:
+            flag = others[0].replace("_", "-")
+            raise UsageError(f"--{flag} is of --method network; leave it out, or choose that")
+        values = presets.read(options.preset).values if options.preset else {}
+        usual = {"model": "googlenet", "optimizer": "lbfgs", "any_size": True}
+        how = presets.override({**usual, **values}, typed)
+    if options.method is None:
+        logger.info("painting by %s (--method %s): %s", _MEANS[method], method, how.model)
+    return how
+
+
+_MEANS = {OPTIMISE: "optimisation", NETWORK: "a network in one pass"}
+
+
+def _method(model: object, preset: str | None) -> str:
+    """Return which method a network is for."""
+    if preset is not None:
+        return OPTIMISE
+    if model is None:
+        return NETWORK
+    return OPTIMISE if model in NETWORK_NAMES or Path(str(model)).is_dir() else NETWORK
+
+
+def _named(
+    source: Path, styles: tuple[Path, ...], how: Settings | Painting, options: argparse.Namespace
+) -> Path:
+    """Return a name of the arguments."""
+    parts = [source.stem.replace("%", ""), "+".join(style.stem for style in styles)]
+    parts += [Path(how.model).stem, getattr(how, "style", None) or ""]
+    name = "-".join(filter(None, parts)).replace(":", "_").replace(",", "_")
+    suffix = source.suffix.lower()
+    known = (".mp4", ".mkv", ".mov", ".webm", ".gif", ".apng")
+    folder: Path = options.outputs
+    return folder / f"{name}{suffix if suffix in known else '.mp4'}"
+
+
+def _watched(
+    options: argparse.Namespace, work: Callable[[Any], "FilmOutcome"]
+) -> "FilmOutcome":
+    """Do work that is shown, logged and stopped after the frame at hand."""
+    from styletransfer.display import Display, frame_line
+    from styletransfer.jobs.local import Watch
+    from styletransfer.progress import FilmProgress
+
+    frames = logging.getLogger(FRAMES)
+    signals = options.signals
+    with Display(not options.quiet) as display:
+
+        def tell(step: Any) -> None:
+            signals.saving = True
+            if isinstance(step, FilmProgress):
+                frames.info("%s", frame_line(step))
+            display.show(step)
+
+        return work(Watch(tell, signals.stopped))
+
+
+def _described(plan: "Plan") -> str:
+    found = plan.source
+    shots = f"{len(plan.shots)} shot{'s' if len(plan.shots) > 1 else ''}"
+    length = float(plan.end - plan.begin)
+    return f"{plan.count} frames in {shots}, {found.width}x{found.height}, {length:.2f} s"
+
+
+def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) -> int:
+    """Say what a film comes to."""
+    from styletransfer.jobs import filming
+
+    def timed(watch: Any) -> Any:
+        return filming.estimate(plan, machine, watch)
+
+    guess = _watched(options, timed)
+    facts = {
+        "frames": plan.count,
+        "shots": [shot[0].number for shot in plan.shots],
+        "width": guess.size[0],
+        "height": guess.size[1],
+        "seconds": round(guess.seconds, 1),
+        "memory": guess.memory,
+    }
+    if options.json:
+        say(json.dumps(facts), limit=1_000_000)
+        return 0
+    say(_described(plan))
+    say(f"painted at {guess.size[0]}x{guess.size[1]} with {guess.model} on {guess.device}")
+    say(f"about {_time(guess.seconds)} and {guess.memory / 2**20:.0f} MiB; goes to {plan.task.output}")
+    return 0
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
+
+
+def _tell(plan: "Plan", outcome: "FilmOutcome", options: argparse.Namespace) -> int:
+    """Say what became of a film, and how to go on; return the exit code."""
+    stopped = options.signals.stopped()
+    if options.json:
+        facts = {
+            "output": None if outcome.output is None else str(outcome.output.resolve()),
+            "frames": outcome.wanted,
+            "painted": outcome.painted,
+            "there": outcome.there,
+            "failed": {str(number): text for number, text in outcome.failed.items()},
+            "seconds": round(outcome.seconds, 3),
+        }
+        say(json.dumps(facts), limit=1_000_000)
+    if outcome.output is not None and not (options.quiet or options.json):
+        counts = f"{outcome.painted} frames painted in {_time(outcome.seconds)}"
+        there = f", {outcome.there} there already" if outcome.there else ""
+        say(f"{counts}{there}; saved {outcome.output.resolve()}")
+    left = outcome.wanted - outcome.painted - outcome.there - len(outcome.failed)
+    if left:
+        kept = "they are not kept (--no-frames)" if options.no_frames else "the same command goes on"
+        logger.warning("%d of %d frames are left; %s", left, outcome.wanted, kept)
+    if outcome.failed:
+        numbers = ", ".join(map(str, [*outcome.failed][:10]))
+        more = " and others" if len(outcome.failed) > 10 else ""
+        logger.warning(
+            "%d frames failed (%s%s), so that the film is not written; --retry-failed tries them"
+            " again",
+            len(outcome.failed),
+            numbers,
+            more,
+        )
+    return int(options.signals.code) if stopped else int(outcome.output is None)
+
+
+def _split(source: Path, options: argparse.Namespace) -> int:
+    """Write the frames of a film into a folder."""
+    from styletransfer.video import halves
+
+    if options.output is None:
+        raise UsageError("there is no -o; give the folder that the frames go to")
+    film = _film(options)
+    frames = halves.split(source, Path(options.output), film.begin, film.end)
+    say(f"{frames} frames in {Path(options.output).resolve()}")
+    return 0
+
+
+def _join(frames: Path, options: argparse.Namespace) -> int:
+    """Make a film of frames."""
+    from styletransfer.video import halves
+
+    if options.output is None:
+        raise UsageError("there is no -o; give the film that the frames become")
+    film = _film(options)
+    halves.join(frames, Path(options.output), options.times_of, film.fps, film.begin, film.end)
+    say(f"saved {Path(options.output).resolve()}")
+    return 0
+
+
+def _film(options: argparse.Namespace) -> Film:
+    return settings.make(
+        Film, {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
+    )

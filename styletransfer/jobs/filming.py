@@ -1,0 +1,493 @@
+"""Films painted on this machine: frame by frame, kept as they come, and put together in the end."""
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer import images, locks
+from styletransfer.errors import DamagedFilmError, FilmError, StyleTransferError, UsageError
+from styletransfer.errors import explain
+from styletransfer.images import sizes
+from styletransfer.jobs import film as films
+from styletransfer.jobs.film import Chosen, FilmTask, Plan
+from styletransfer.jobs.local import Watch
+from styletransfer.jobs.painters import open_painter
+from styletransfer.jobs.task import Machine
+from styletransfer.progress import FilmProgress
+from styletransfer.settings import Painting
+from styletransfer.video import sink, source
+from styletransfer.video.flow import Link, Tracker, ahead
+from styletransfer.video.frame import Frame
+from styletransfer.video.kept import Kept
+from styletransfer.video.manifest import Manifest, Record
+from styletransfer.video.order import Order
+from styletransfer.video.painter import FramePainter, Painted, State
+
+logger = logging.getLogger(__name__)
+
+SHEET_SIDE = 256
+"""The longest side of a frame on a contact sheet."""
+
+
+@dataclass(frozen=True)
+class FilmOutcome:
+    """What became of a film.
+
+    Attributes
+    ----------
+    output : Path or None
+        Where it is; None if it is not written.
+    painted, there : int
+        How many frames were painted, and how many were there already.
+    wanted : int
+        How many it has.
+    failed : dict of int to str
+        The frames that could not be painted, and why.
+    seconds : float
+        How long it took.
+    """
+
+    output: Path | None
+    painted: int
+    there: int
+    wanted: int
+    failed: dict[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a film will take.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Width and height of what is painted.
+    seconds : float
+        How long all frames take, at the rate of the first one.
+    memory : int or None
+        The most bytes that the process had by then; None where the system does not say.
+    device, model : str
+        What paints, and where.
+    """
+
+    size: tuple[int, int]
+    seconds: float
+    memory: int | None
+    device: str
+    model: str
+
+
+def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
+    """Paint the frames that are missing, and write the film when all are there.
+
+    Raises
+    ------
+    UsageError
+        If what an earlier run has left is of another film.
+    StyleTransferError
+        If the film cannot be written; the frames are kept.
+    """
+    task = plan.task
+    if plan.damage:
+        logger.warning("%s", plan.damage)
+    if task.extras.no_frames:
+        return _at_once(plan, open_painter(task, machine, watch), watch)
+
+    def taken() -> None:
+        raise UsageError(f"another run paints {task.output}; wait for it, or give another -o")
+
+    with contextlib.ExitStack() as stack:
+        _make_folder(task.manifest.parent)
+        stack.enter_context(locks.locked(task.manifest.with_suffix(".lock"), taken))
+        kept = Kept(task.work)
+        if task.extras.overwrite:
+            task.manifest.unlink(missing_ok=True)
+            kept.clear()
+        painter = open_painter(task, machine, watch)
+        header = films.header(plan, painter.weights_digest)
+        manifest = stack.enter_context(Manifest(task.manifest, header))
+        return _Run(plan, painter, watch, kept, manifest).run()
+
+
+def estimate(plan: Plan, machine: Machine, watch: Watch) -> Estimate:
+    """Paint the first frame, a part of it by optimisation, and return what all will take."""
+    task, settings = plan.task, plan.task.settings
+    frame = next(iter(_frames(plan, plan.shots[0][:1]))).picture()
+    if isinstance(settings, Painting):
+        painter = open_painter(task, machine, watch)
+        painter.paint(frame, painter.begin(), None)  # the first time graphs are made
+        seconds, picture = _timed(painter, frame)
+        total = seconds * plan.count
+    else:
+        few, more = 2, 6
+        times = []
+        for iterations in (few, more):
+            tried = replace(task, settings=replace(settings, n_iter=iterations))
+            painter = open_painter(tried, machine, watch)
+            seconds, picture = _timed(painter, frame)
+            times.append(seconds)
+        iteration = max(times[1] - times[0], 0) / (more - few)
+        following = task.film.next_iters or max(settings.n_iter // 2, 1)
+        if task.film.no_coherence:
+            following = settings.n_iter
+        first = len(plan.shots)
+        total = iteration * (first * settings.n_iter + (plan.count - first) * following)
+        total *= task.film.passes
+    size = (picture.shape[1], picture.shape[0])
+    return Estimate(size, total, _peak_memory(), painter.device, settings.model)
+
+
+def _timed(painter: FramePainter, frame: np.ndarray) -> tuple[float, np.ndarray]:
+    start = time.perf_counter()
+    picture = painter.paint(frame, painter.begin(), None).picture
+    return time.perf_counter() - start, picture
+
+
+def _peak_memory() -> int | None:
+    """Return the most bytes that this process has had, None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FilmError(f"{folder} cannot be made: {error.strerror}; give another -o.") from None
+
+
+def _frames(plan: Plan, chosen: Sequence[Chosen]) -> Iterator[Frame]:
+    """Read some of a film's frames, in order."""
+    wanted = {frame.number for frame in chosen}
+    try:
+        for frame in source.read(plan.source, chosen[0].number, chosen[-1].number + 1):
+            if frame.number in wanted:
+                yield frame
+    except DamagedFilmError:
+        return  # the plan says so already
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where painting goes on in a shot.
+
+    Attributes
+    ----------
+    seen : tuple of Chosen
+        The frames that are painted already and that flow looks back to, the anchor first.
+    state : State or None
+        What the painter remembers after the last one.
+    """
+
+    seen: tuple[Chosen, ...] = ()
+    state: State | None = None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A frame that is painted, or has failed.
+
+    Attributes
+    ----------
+    chosen, frame
+        Which one.
+    painted : Painted or None
+        None where it failed.
+    before, anchor : Chosen or None
+        What it goes on from, and what the next ones are held to.
+    """
+
+    chosen: Chosen
+    frame: Frame
+    seconds: float
+    painted: Painted | None
+    before: Chosen | None
+    anchor: Chosen
+    error: Exception | None = None
+
+
+def _paint(
+    plan: Plan, painter: FramePainter, run: Sequence[Chosen], start: _Start
+) -> Iterator[_Made]:
+    """Paint frames that follow each other in a shot; after one that fails there is no other."""
+    coherent = not plan.task.film.no_coherence
+    tracker = Tracker() if coherent else None
+    seen = list(start.seen)
+    state = start.state or painter.begin()
+    known = {chosen.number: chosen for chosen in (*start.seen, *run)}
+    ready = {chosen.number for chosen in start.seen}
+
+    def linked() -> Iterator[tuple[Frame, Link | None]]:
+        for frame in _frames(plan, [*start.seen, *run]):
+            if frame.number in ready:
+                assert tracker is not None
+                tracker.remember(frame.pixels, anchor=frame.number == start.seen[0].number)
+            else:
+                yield frame, tracker.follow(frame.pixels) if tracker is not None else None
+
+    with contextlib.closing(ahead(linked())) as stream:
+        for frame, link in stream:
+            chosen, begun = known[frame.number], time.monotonic()
+            if link is None:
+                seen, state = [], painter.begin()
+            anchor = seen[-link.anchor.offset] if link is not None else chosen
+            before = seen[-1] if link is not None else None
+            try:
+                painted = painter.paint(frame.picture(), state, link)
+            except (StyleTransferError, MemoryError, RuntimeError) as error:
+                taken = time.monotonic() - begun
+                yield _Made(chosen, frame, taken, None, before, anchor, error)
+                return
+            yield _Made(chosen, frame, time.monotonic() - begun, painted, before, anchor)
+            state = painted.state
+            seen.append(chosen)
+
+
+class _Run:
+    """A film under way: what is missing, and what is done with each frame."""
+
+    def __init__(
+        self, plan: Plan, painter: FramePainter, watch: Watch, kept: Kept, manifest: Manifest
+    ) -> None:
+        self._plan, self._painter, self._watch = plan, painter, watch
+        self._kept, self._manifest = kept, manifest
+        self._began = time.monotonic()
+        self._painted = 0
+        self._failed: dict[int, str] = {}
+        self._there = sum(self._is_done(frame) for frame in plan.frames)
+
+    def run(self) -> FilmOutcome:
+        """Paint what is missing, try what failed once more, and write the film."""
+        task = self._plan.task
+        if task.extras.preview and self._there < self._plan.count:
+            _preview(self._plan, self._painter)
+        complete = self._is_complete()
+        if complete and task.output.exists():
+            logger.info("%s is there already", task.output)
+            return self._outcome(task.output)
+        self._paint_all(self._to_paint(task.extras.retry_failed))
+        if self._failed and not self._watch.stopped():
+            logger.info("trying %d frames again that failed", len(self._failed))
+            self._paint_all(set(self._failed))
+        if not self._is_complete():
+            return self._outcome(None)
+        _write(self._plan, self._picture)
+        if not task.extras.keep_frames:
+            self._kept.clear()
+        return self._outcome(task.output)
+
+    def _outcome(self, output: Path | None) -> FilmOutcome:
+        seconds = time.monotonic() - self._began
+        failed = {
+            frame.number: record.error
+            for frame in self._plan.frames
+            if (record := self._manifest.records.get(frame.number)) and record.error
+        }
+        return FilmOutcome(
+            output, self._painted, self._there, self._plan.count, failed, seconds
+        )
+
+    def _is_complete(self) -> bool:
+        records = self._manifest.records
+        return all(
+            frame.number in records and records[frame.number].digest for frame in self._plan.frames
+        )
+
+    def _is_done(self, frame: Chosen) -> bool:
+        record = self._manifest.records.get(frame.number)
+        done = record is not None and record.digest is not None
+        # When the film is complete frames are not kept, and none is missing.
+        return done and (self._kept.has(frame.number) or self._plan.task.output.exists())
+
+    def _to_paint(self, failed_too: bool) -> set[int]:
+        records = self._manifest.records
+        return {
+            frame.number
+            for frame in self._plan.frames
+            if not self._is_done(frame)
+            and (failed_too or not (records.get(frame.number) and records[frame.number].error))
+        }
+
+    def _paint_all(self, wanted: set[int]) -> None:
+        for index, shot in enumerate(self._plan.shots):
+            left = {frame.number for frame in shot} & wanted
+            while left and not self._watch.stopped():
+                first = next(i for i, frame in enumerate(shot) if frame.number in left)
+                length = 1
+                while first + length < len(shot) and shot[first + length].number in left:
+                    length += 1
+                left -= self._paint_run(index, shot, first, length)
+            if self._watch.stopped():
+                return
+
+    def _paint_run(
+        self, index: int, shot: Sequence[Chosen], first: int, length: int
+    ) -> set[int]:
+        """Paint frames that follow each other; return those that are painted or have failed."""
+        through: set[int] = set()
+        start = self._start(shot[:first])
+        for made in _paint(self._plan, self._painter, shot[first : first + length], start):
+            through.add(made.chosen.number)
+            self._note(index, shot, made)
+            if self._watch.stopped():
+                break
+        else:
+            if not through:  # the source has ended early
+                numbers = {frame.number for frame in shot[first : first + length]}
+                for frame in shot[first : first + length]:
+                    error = FilmError("the frame can no longer be read from the source")
+                    self._fail(index, frame, None, frame, error, 0.0)
+                return numbers
+        return through
+
+    def _start(self, before: Sequence[Chosen]) -> _Start:
+        """Return where painting goes on after the last frame of a shot that is done."""
+        done = [frame for frame in before if self._is_done(frame)]
+        if not done or self._plan.task.film.no_coherence:
+            return _Start()
+        arrays = self._kept.load_state(done[-1].number)
+        if arrays is None:
+            return _Start()
+        anchor = self._manifest.records[done[-1].number].anchor
+        seen = tuple(frame for frame in done if frame.number >= anchor)
+        return _Start(seen, self._painter.restore(arrays))
+
+    def _note(self, index: int, shot: Sequence[Chosen], made: _Made) -> None:
+        """Keep a frame, and say so; what is not needed any more is deleted."""
+        chosen, painted = made.chosen, made.painted
+        if painted is None:
+            assert made.error is not None
+            self._fail(index, chosen, made.before, made.anchor, made.error, made.seconds)
+            return
+        number = chosen.number
+        last = chosen == shot[-1]
+        if not last:
+            self._kept.save_state(number, painted.state.to_arrays())
+        digest = self._kept.save(number, painted.picture)
+        self._manifest.add(
+            Record(
+                number,
+                str(chosen.time),
+                index,
+                digest=digest,
+                seconds=round(made.seconds, 4),
+                iterations=painted.iterations,
+                loss=painted.loss,
+                before=None if made.before is None else made.before.number,
+                anchor=made.anchor.number,
+            )
+        )
+        place = shot.index(chosen)
+        if place and self._is_done(shot[place - 1]):
+            self._kept.forget_state(shot[place - 1].number)
+        self._failed.pop(number, None)
+        self._painted += 1
+        self._tell(chosen, made.seconds, painted.iterations, painted.loss)
+
+    def _fail(
+        self,
+        index: int,
+        chosen: Chosen,
+        before: Chosen | None,
+        anchor: Chosen,
+        error: Exception,
+        seconds: float,
+    ) -> None:
+        text = explain(error)[:1000]
+        number = None if before is None else before.number
+        self._manifest.add(
+            Record(
+                chosen.number,
+                str(chosen.time),
+                index,
+                seconds=round(seconds, 4),
+                before=number,
+                anchor=anchor.number,
+                error=text,
+            )
+        )
+        self._failed[chosen.number] = text
+        self._tell(chosen, seconds, 0, None, text)
+
+    def _tell(
+        self,
+        chosen: Chosen,
+        seconds: float,
+        iterations: int,
+        loss: float | None,
+        error: str | None = None,
+    ) -> None:
+        done = self._there + self._painted + len(self._failed)
+        name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
+        since = time.monotonic() - self._began
+        total = self._plan.count
+        self._watch.tell(
+            FilmProgress(done, total, self._there, name, iterations, loss, since, seconds, error)
+        )
+
+    def _picture(self, chosen: Chosen) -> np.ndarray:
+        record = self._manifest.records[chosen.number]
+        return self._kept.load(chosen.number, record.digest)
+
+
+def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
+    """Paint a film into its file, with nothing kept; where a frame fails, there is no film."""
+    began = time.monotonic()
+    count = 0
+    if plan.task.extras.preview:
+        _preview(plan, painter)
+    with _sink(plan) as target:
+        for shot in plan.shots:
+            for made in _paint(plan, painter, shot, _Start()):
+                if made.painted is None:
+                    assert made.error is not None
+                    raise made.error
+                chosen = made.chosen
+                target.add(made.painted.picture, chosen.time, chosen.duration, made.frame.alpha)
+                count += 1
+                name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
+                since = time.monotonic() - began
+                step = made.painted.iterations, made.painted.loss, since, made.seconds
+                watch.tell(FilmProgress(count, plan.count, 0, name, *step))
+                if watch.stopped() and count < plan.count:
+                    target.abandon()
+                    return FilmOutcome(None, count, 0, plan.count, seconds=since)
+    return FilmOutcome(plan.task.output, count, 0, plan.count, seconds=time.monotonic() - began)
+
+
+def _preview(plan: Plan, painter: FramePainter) -> None:
+    """Write a contact sheet of frames evenly spread, each painted alone."""
+    frames = list(plan.frames)
+    count = min(plan.task.extras.preview or 0, len(frames))
+    places = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
+    pictures, labels = [], []
+    for place in places:
+        (frame,) = _frames(plan, [frames[place]])
+        picture = painter.paint(frame.picture(), painter.begin(), None).picture / np.float32(65535)
+        scale = min(1.0, SHEET_SIDE / max(picture.shape[:2]))
+        size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
+        pictures.append(sizes.resize_smoothly(picture, size).astype(np.float32))
+        labels.append(f"{float(frames[place].time):.2f} s")
+    images.save(plan.task.preview, images.contact_sheet(pictures, labels))
+    logger.info("a preview of %d frames is in %s", len(pictures), plan.task.preview)
+
+
+def _sink(plan: Plan) -> sink.Sink:
+    """Open the film to write."""
+    raise NotImplementedError
+
+
+def _write(plan: Plan, picture_of: object) -> None:
+    """Put the film together."""
+    raise NotImplementedError

@@ -1,0 +1,111 @@
+"""Painted frames that wait for their film, and what the next frame needs, in a folder.
+
+Frames are PNG of 16 bits a channel; what a painter remembers is an archive of plain arrays.
+"""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer import storage
+from styletransfer.errors import FilmError
+from styletransfer.images import png16, profiles
+from styletransfer.video.folders import read_picture
+
+_LEVEL = 1  # of compression: a frame is written in the time of a few painted rows
+_LARGEST_STATE = 4 << 30
+
+
+class Kept:
+    """The folder of a film under way.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when something is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def frame(self, number: int, turn: int = 1) -> Path:
+        """Return the file of a frame."""
+        return self.folder / f"{number:06}{'' if turn == 1 else f'-{turn}'}.png"
+
+    def has(self, number: int, turn: int = 1) -> bool:
+        """Whether a frame is there."""
+        return self.frame(number, turn).is_file()
+
+    def save(self, number: int, picture: np.ndarray, turn: int = 1) -> str:
+        """Keep a frame, (H, W, 3) uint16; return the digest of its file."""
+        stream = io.BytesIO()
+        png16.write(stream, picture, profiles.srgb(), level=_LEVEL)
+        data = stream.getvalue()
+        _write(self.frame(number, turn), data)
+        return hashlib.sha256(data).hexdigest()
+
+    def load(self, number: int, digest: str | None, turn: int = 1) -> np.ndarray:
+        """Return a frame, (H, W, 3) uint16.
+
+        Raises
+        ------
+        FilmError
+            If it is not what was kept.
+        """
+        path = self.frame(number, turn)
+        try:
+            sound = storage.digest(path) == digest
+        except OSError as error:
+            raise FilmError(f"{path} cannot be read: {error.strerror}.") from None
+        if not sound:
+            raise FilmError(f"{path} is not as it was painted; delete it, and run this again.")
+        pixels, _ = read_picture(path)
+        return pixels
+
+    def state(self, number: int, turn: int = 1) -> Path:
+        """Return the file of what is remembered after a frame."""
+        return self.frame(number, turn).with_suffix(".npz")
+
+    def save_state(self, number: int, arrays: Mapping[str, np.ndarray], turn: int = 1) -> None:
+        """Keep what is remembered after a frame."""
+        stream = io.BytesIO()
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy's keyword for pickles
+        _write(self.state(number, turn), stream.getvalue())
+
+    def load_state(self, number: int, turn: int = 1) -> dict[str, np.ndarray] | None:
+        """Return what is remembered after a frame; None where that is not kept.
+
+        Raises
+        ------
+        FilmError
+            If it is damaged.
+        """
+        path = self.state(number, turn)
+        try:
+            if path.stat().st_size > _LARGEST_STATE:
+                raise FilmError(f"{path} is too large to be this program's; delete it.")
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise FilmError(f"{path} is damaged ({type(error).__name__}); delete it.") from None
+
+    def forget_state(self, number: int, turn: int = 1) -> None:
+        """Delete what was remembered after a frame."""
+        self.state(number, turn).unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with storage.replacing(path) as stream:
+            stream.write(data)
+    except OSError as error:
+        raise FilmError(
+            f"{path} cannot be written: {error.strerror or error}. What is painted so far is kept;"
+            " make room, and run this again."
+        ) from None
