@@ -5,6 +5,8 @@
     StyleTransferError
     ├── UsageError      an argument has a value that cannot work
     ├── ImageError      a picture cannot be read or written
+    ├── FilmError       a film cannot be read or written
+    │   └── DamagedFilmError    it could be read in part
     ├── NetworkError    a network's description is wrong, or lacks a layer that was asked for
     │   └── UnknownNameError    there is no such network or layer; a UsageError, too
     ├── GradientError   a network's graph cannot be built at a size, or differentiated
@@ -42,6 +44,14 @@ class UsageError(StyleTransferError):
 
 class ImageError(StyleTransferError):
     """A picture cannot be read or written."""
+
+
+class FilmError(StyleTransferError):
+    """A film cannot be read or written."""
+
+
+class DamagedFilmError(FilmError):
+    """A film is damaged or cut short; the frames that could be read were handed out before."""
 
 
 class NetworkError(StyleTransferError):

@@ -1,0 +1,1 @@
+"""Films: read, surveyed for their shots, and written, with exact times."""
