@@ -60,7 +60,9 @@ def logging_to_file(path: Path | None) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}; give another --log") from None
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}; give another --log"
+        ) from None
     handler.setFormatter(_FileFormatter("%(asctime)s %(levelname)s %(message)s"))
     logger, frames = logging.getLogger("styletransfer"), logging.getLogger(FRAMES)
     before = logger.handlers, frames.handlers, frames.level, frames.propagate

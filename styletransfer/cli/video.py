@@ -214,9 +214,7 @@ def _named(
     return folder / f"{name}{suffix if suffix in known else '.mp4'}"
 
 
-def _watched(
-    options: argparse.Namespace, work: Callable[[Any], "FilmOutcome"]
-) -> "FilmOutcome":
+def _watched(options: argparse.Namespace, work: Callable[[Any], "FilmOutcome"]) -> "FilmOutcome":
     """Do work that is shown, logged and stopped after the frame at hand."""
     from styletransfer.display import Display, frame_line
     from styletransfer.jobs.local import Watch
@@ -263,7 +261,9 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
         return 0
     say(_described(plan))
     say(f"painted at {guess.size[0]}x{guess.size[1]} with {guess.model} on {guess.device}")
-    say(f"about {_time(guess.seconds)} and {guess.memory / 2**20:.0f} MiB; goes to {plan.task.output}")
+    say(
+        f"about {_time(guess.seconds)} and {guess.memory / 2**20:.0f} MiB; goes to {plan.task.output}"
+    )
     return 0
 
 
@@ -293,7 +293,9 @@ def _tell(plan: "Plan", outcome: "FilmOutcome", options: argparse.Namespace) -> 
         say(f"{counts}{there}; saved {outcome.output.resolve()}")
     left = outcome.wanted - outcome.painted - outcome.there - len(outcome.failed)
     if left:
-        kept = "they are not kept (--no-frames)" if options.no_frames else "the same command goes on"
+        kept = (
+            "they are not kept (--no-frames)" if options.no_frames else "the same command goes on"
+        )
         logger.warning("%d of %d frames are left; %s", left, outcome.wanted, kept)
     if outcome.failed:
         numbers = ", ".join(map(str, [*outcome.failed][:10]))
@@ -308,26 +310,33 @@ def _tell(plan: "Plan", outcome: "FilmOutcome", options: argparse.Namespace) -> 
     return int(options.signals.code) if stopped else int(outcome.output is None)
 
 
-def _split(source: Path, options: argparse.Namespace) -> int:
+def _split(path: Path, options: argparse.Namespace) -> int:
     """Write the frames of a film into a folder."""
-    from styletransfer.video import halves
+    from styletransfer.video import halves, source
 
     if options.output is None:
         raise UsageError("there is no -o; give the folder that the frames go to")
     film = _film(options)
-    frames = halves.split(source, Path(options.output), film.begin, film.end)
-    say(f"{frames} frames in {Path(options.output).resolve()}")
+    count, damage = halves.split(source.probe(path), options.output, film.begin, film.end)
+    if damage:
+        logger.warning("%s", damage)
+    say(f"{count} frames in {Path(options.output).resolve()}")
     return 0
 
 
 def _join(frames: Path, options: argparse.Namespace) -> int:
     """Make a film of frames."""
-    from styletransfer.video import halves
+    from styletransfer.jobs.film import exact_rate
+    from styletransfer.video import halves, source
 
     if options.output is None:
         raise UsageError("there is no -o; give the film that the frames become")
+    if options.times_of and "fps" in vars(options):
+        raise UsageError("--times-of and --fps exclude each other; leave one of them out")
     film = _film(options)
-    halves.join(frames, Path(options.output), options.times_of, film.fps, film.begin, film.end)
+    timed = source.probe(options.times_of) if options.times_of else None
+    rate = exact_rate(film.fps) if film.fps else source.DEFAULT_RATE
+    halves.join(frames, options.output, timed, rate, film.begin, film.end)
     say(f"saved {Path(options.output).resolve()}")
     return 0
 

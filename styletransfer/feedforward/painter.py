@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from styletransfer.feedforward import fast, stages, tiles
+from styletransfer.feedforward import fast, memory, stages, tiles
+from styletransfer.feedforward.memory import Memory
 from styletransfer.feedforward.network import Network
 from styletransfer.images.arrays import as_rgb
 from styletransfer.onnxgrad import GraphBuilder
@@ -31,6 +32,7 @@ class Painter:
         self.network = network
         self._device = device
         self._session = functools.lru_cache(2)(self._made)
+        self._remembering = functools.lru_cache(2)(self._made_remembering)
         self._graph = functools.lru_cache(4)(network.graph)
 
     def paint(
@@ -55,6 +57,25 @@ class Painter:
         ndarray
             (height, width, 3) times the network's enlargement, float32 in [0, 1].
         """
+        return self._painted(picture, style, None, tell)[0]
+
+    def paint_next(
+        self,
+        picture: np.ndarray,
+        style: np.ndarray | None,
+        before: Memory,
+        tell: Callable[[float], None] = lambda _: None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return a painting with running statistics, and these, see `Memory.values`."""
+        return self._painted(picture, style, before, tell)
+
+    def _painted(
+        self,
+        picture: np.ndarray,
+        style: np.ndarray | None,
+        before: Memory | None,
+        tell: Callable[[float], None],
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         network = self.network
         height, width = picture.shape[:2]
         size = tuple(-(-side // network.multiple) * network.multiple for side in (height, width))
@@ -83,13 +104,32 @@ class Painter:
         )
         if largest <= WHOLE_BYTES:
             feeds[network.image] = fetch(slice(0, size[0]), slice(0, size[1]))
-            everything = slice(0, None)
-            store(self._session(*size).run(feeds)[output][0], everything, everything)
+            values, after = self._whole(size, feeds, output, before)
+            store(values, slice(0, None), slice(0, None))
         else:
             plan = stages.plan(graph, network.image, output, network.multiple)
             whole = tiles.Picture(graph, network.image, output, plan)
-            tiles.paint(self._graph, whole, fetch, store, feeds, self._device, tell)
-        return painting
+            after = tiles.paint(
+                self._graph, whole, fetch, store, feeds, self._device, tell, before or Memory()
+            )
+        return painting, after
+
+    def _whole(
+        self,
+        size: tuple[int, ...],
+        feeds: dict[str, np.ndarray],
+        output: str,
+        before: Memory | None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return what the network gives, (3, height, width), and the running statistics."""
+        if before is None:
+            return self._session(*size).run(feeds)[output][0], {}
+        session, statistics = self._remembering(*size)
+        if statistics:
+            feeds = feeds | {memory.SHARE: before.own.reshape(1)}
+            feeds |= {name: before.before(name, count) for name, count in statistics.items()}
+        values = session.run(feeds)
+        return values[output][0], {name: values[f"{name}/next"] for name in statistics}
 
     def _taken(self, picture: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """Return a part of a picture, reflected where it ends, as the network takes it."""
@@ -108,6 +148,15 @@ class Painter:
         output = _painting(graph)
         fast.rewrite(graph)
         return Session(graph.model([output]).SerializeToString(), self._device)
+
+    def _made_remembering(self, height: int, width: int) -> tuple[Session, dict[str, int]]:
+        """Return what paints with running statistics, and the channels of each of these."""
+        graph = self.network.graph(height, width)
+        output = _painting(graph)
+        fast.rewrite(graph)
+        statistics = memory.rewrite(graph, output)
+        model = graph.model([output, *(f"{name}/next" for name in statistics)])
+        return Session(model.SerializeToString(), self._device), statistics
 
 
 def _painting(graph: GraphBuilder) -> str:

@@ -13,6 +13,7 @@ from styletransfer import weights
 from styletransfer.errors import UsageError
 from styletransfer.feedforward import arbitrary
 from styletransfer.feedforward.choice import Choice, style_weights
+from styletransfer.feedforward.memory import Memory
 from styletransfer.feedforward.network import Range, read
 from styletransfer.feedforward.painter import Painter
 from styletransfer.images import sizes
@@ -152,6 +153,47 @@ class Stylizer:
         UsageError
             If an argument has a value that cannot work.
         """
+        return self._stylized(image, style, style_weights, strength, style_scale, None, tell)[0]
+
+    def stylize_next(
+        self,
+        image: Any,
+        style: Any = None,
+        *,
+        before: Memory,
+        style_weights: Sequence[float] | None = None,
+        strength: float = 1.0,
+        style_scale: float = 1.0,
+        tell: Callable[[float], None] = lambda _: None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return an image painted with running means of the statistics of those before it.
+
+        Parameters
+        ----------
+        image, style, style_weights, strength, style_scale, tell
+            As for `stylize`.
+        before : Memory
+            The statistics of the images before; without any the painting is that of `stylize`.
+
+        Returns
+        -------
+        painting : ndarray
+            As of `stylize`.
+        values : dict of str to ndarray
+            The `Memory.values` for the next image.
+        """
+        return self._stylized(image, style, style_weights, strength, style_scale, before, tell)
+
+    def _stylized(
+        self,
+        image: Any,
+        style: Any,
+        style_weights: Sequence[float] | None,
+        strength: float,
+        style_scale: float,
+        before: Memory | None,
+        tell: Callable[[float], None],
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         picture = _checked(image)
         if not 0 <= strength <= 1:
             raise UsageError(f"strength is from 0 to 1, not {strength}")
@@ -164,7 +206,11 @@ class Stylizer:
             size = tuple(max(round(side / style_scale), SMALLEST) for side in seen.shape[:2])
             sizes.check(seen.shape, size)
             seen = sizes.resize_smoothly(seen, size).astype(np.float32)
-        painting = self._painter.paint(seen, numbers, tell)
+        after: dict[str, np.ndarray] = {}
+        if before is None:
+            painting = self._painter.paint(seen, numbers, tell)
+        else:
+            painting, after = self._painter.paint_next(seen, numbers, before, tell)
         times = self._painter.network.enlargement
         wanted = tuple(times * side for side in picture.shape[:2])
         if painting.shape[:2] != wanted:
@@ -174,7 +220,7 @@ class Stylizer:
             if times > 1:
                 photo = sizes.resize_smoothly(photo, wanted)
             painting += np.float32(1 - strength) * (photo.astype(np.float32) - painting)
-        return painting
+        return painting, after
 
     def _numbers(
         self, picture: np.ndarray, style: Any, shares: Sequence[float] | None, strength: float

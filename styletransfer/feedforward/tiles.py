@@ -6,15 +6,17 @@ for the whole picture where that is small enough, which it is once a network has
 what is not kept they compute again. So the painting is that of the whole picture, but for rounding.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, sqrt
 
 import numpy as np
+import onnx
 
 from styletransfer.errors import NetworkError
 from styletransfer.feedforward import fast, stages
+from styletransfer.feedforward.memory import STATISTICS, Memory
 from styletransfer.feedforward.stages import Plan
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.reading import attributes
@@ -61,9 +63,10 @@ def paint(
     store: Store,
     style: Mapping[str, np.ndarray],
     device: Device,
-    tell: Callable[[float], None] = lambda _: None,
-) -> None:
-    """Paint a picture in tiles.
+    tell: Callable[[float], None],
+    before: Memory,
+) -> dict[str, np.ndarray]:
+    """Paint a picture in tiles; return the running statistics, see `Memory.values`.
 
     Parameters
     ----------
@@ -77,13 +80,16 @@ def paint(
         Inputs besides the picture.
     device : Device
         Where to compute.
-    tell : callable, optional
+    tell : callable
         Gets the part that is done, from 0 to 1.
+    before : Memory
+        The statistics of earlier pictures, if there are any.
     """
     plan, output = picture.plan, picture.output
     factors = _style_factors(picture, style, device)
     numbers: dict[str, np.ndarray] = {}
     kept: dict[str, np.ndarray] = {}
+    after: dict[str, np.ndarray] = {}
     for depth in range(plan.depth + 1):
         wanted = stages.targets(picture.graph, plan, output, depth)
         living = stages.living(picture.graph, plan, output, depth)
@@ -117,7 +123,11 @@ def paint(
         for node in stages.norms(picture.graph, output):
             if node.input[0] in moments:
                 scale, shift = factors[node.input[1]], factors[node.input[2]]
-                mean, variance = moments[node.input[0]].result()
+                mean, variance = (
+                    before.before(name, value.size) + before.own * value
+                    for name, value in _named(node, moments[node.input[0]].result()).items()
+                )
+                after |= _named(node, (mean.astype(np.float32), variance.astype(np.float32)))
                 a = scale / np.sqrt(variance + attributes(node).get("epsilon", 1e-5))
                 pair = {"a": a, "b": shift - mean * a}
                 numbers |= {
@@ -125,6 +135,12 @@ def paint(
                     for key, value in pair.items()
                 }
     tell(1.0)
+    return after
+
+
+def _named(node: onnx.NodeProto, pair: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return a normalisation's mean and variance by their names."""
+    return {f"{node.output[0]}/{kind}": value for kind, value in zip(STATISTICS, pair, strict=True)}
 
 
 class _Moments:

@@ -1,6 +1,7 @@
 """A film to be painted, as a value, and the frames that it comes to."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +16,8 @@ from styletransfer.storage import digest
 from styletransfer.video import sink, source
 from styletransfer.video.facts import DEFAULT_RATE, Source
 from styletransfer.video.survey import Survey, survey
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,12 @@ class Plan:
         return sum(map(len, self.shots))
 
     @property
+    def rate(self) -> Fraction | None:
+        """Frames a second in the mean, where that is not the source's."""
+        rate = self.task.film.fps
+        return None if rate is None else exact_rate(rate)
+
+    @property
     def begin(self) -> Fraction:
         """When the first one is seen."""
         return self.shots[0][0].time
@@ -160,17 +169,26 @@ def plan(task: FilmTask) -> Plan:
     UsageError
         If there is no frame in the range, or the film would overwrite what goes in.
     """
-    _check_places(task)
-    rate = Fraction(task.film.fps).limit_denominator(1001) if task.film.fps else None
+    rate = exact_rate(task.film.fps) if task.film.fps else None
     found = source.probe(task.source, rate or DEFAULT_RATE)
+    _check_places(task)
+    for note in sink.check(task.output, found):
+        logger.warning("%s", note)
     seen = survey(found, task.film.begin, task.film.end, shots=not task.film.no_coherence)
     thinned = None if found.kind == "folder" else rate
     return Plan(task, found, _shots(seen, thinned), seen.damage)
 
 
+def exact_rate(rate: float) -> Fraction:
+    """Return a rate as films have it: 29.97 is 30000/1001."""
+    exact = Fraction(round(rate * 1.001) * 1000, 1001)
+    if exact and abs(rate - exact) < 0.005 and rate != round(rate):
+        return exact
+    return Fraction(str(rate)).limit_denominator(10_000)
+
+
 def _check_places(task: FilmTask) -> None:
-    """Refuse, before anything is read, what could not be written in the end."""
-    sink.check_writable(task.output)
+    """Refuse what would be overwritten."""
     for path in (task.source, *task.styles):
         if path.exists() and task.output.exists() and path.samefile(task.output):
             raise UsageError(f"{path} goes in and would be overwritten; give another -o")

@@ -1,21 +1,27 @@
 """Films painted on this machine: frame by frame, kept as they come, and put together in the end."""
 
 import contextlib
+import itertools
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from styletransfer import images, locks
-from styletransfer.errors import DamagedFilmError, FilmError, StyleTransferError, UsageError
-from styletransfer.errors import explain
+from styletransfer.errors import (
+    DamagedFilmError,
+    FilmError,
+    StyleTransferError,
+    UsageError,
+    explain,
+)
 from styletransfer.images import sizes
 from styletransfer.jobs import film as films
-from styletransfer.jobs.film import Chosen, FilmTask, Plan
+from styletransfer.jobs.film import Chosen, Plan
 from styletransfer.jobs.local import Watch
 from styletransfer.jobs.painters import open_painter
 from styletransfer.jobs.task import Machine
@@ -294,9 +300,7 @@ class _Run:
             for frame in self._plan.frames
             if (record := self._manifest.records.get(frame.number)) and record.error
         }
-        return FilmOutcome(
-            output, self._painted, self._there, self._plan.count, failed, seconds
-        )
+        return FilmOutcome(output, self._painted, self._there, self._plan.count, failed, seconds)
 
     def _is_complete(self) -> bool:
         records = self._manifest.records
@@ -331,9 +335,7 @@ class _Run:
             if self._watch.stopped():
                 return
 
-    def _paint_run(
-        self, index: int, shot: Sequence[Chosen], first: int, length: int
-    ) -> set[int]:
+    def _paint_run(self, index: int, shot: Sequence[Chosen], first: int, length: int) -> set[int]:
         """Paint frames that follow each other; return those that are painted or have failed."""
         through: set[int] = set()
         start = self._start(shot[:first])
@@ -454,7 +456,9 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
                     assert made.error is not None
                     raise made.error
                 chosen = made.chosen
-                target.add(made.painted.picture, chosen.time, chosen.duration, made.frame.alpha)
+                picture = made.painted.picture
+                alpha = _fitted(made.frame.alpha, picture)
+                target.add(picture, chosen.time, chosen.duration, alpha)
                 count += 1
                 name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
                 since = time.monotonic() - began
@@ -485,9 +489,34 @@ def _preview(plan: Plan, painter: FramePainter) -> None:
 
 def _sink(plan: Plan) -> sink.Sink:
     """Open the film to write."""
-    raise NotImplementedError
+    return sink.Sink(
+        Order(
+            plan.task.output,
+            plan.source,
+            plan.begin,
+            plan.end,
+            plan.rate,
+            plan.source.alpha,
+            plan.shots[0][0].number,
+        )
+    )
 
 
-def _write(plan: Plan, picture_of: object) -> None:
-    """Put the film together."""
-    raise NotImplementedError
+def _write(plan: Plan, picture_of: Callable[[Chosen], np.ndarray]) -> None:
+    """Put the film together of its frames, and of what the source has besides."""
+    frames = list(plan.frames)
+    opacities: Iterator[np.ndarray | None] = itertools.repeat(None)
+    if plan.source.alpha:
+        opacities = (frame.alpha for frame in _frames(plan, frames))
+    with _sink(plan) as target:
+        for chosen, alpha in zip(frames, opacities, strict=False):
+            picture = picture_of(chosen)
+            target.add(picture, chosen.time, chosen.duration, _fitted(alpha, picture))
+
+
+def _fitted(alpha: np.ndarray | None, picture: np.ndarray) -> np.ndarray | None:
+    """Return the opacity of a frame at the size that it is painted at."""
+    if alpha is None or alpha.shape == picture.shape[:2]:
+        return alpha
+    unit = alpha / np.float32(np.iinfo(alpha.dtype).max)
+    return np.clip(sizes.resize_smoothly(unit, picture.shape[:2]), 0, 1).astype(np.float32)

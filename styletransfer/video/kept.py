@@ -3,8 +3,10 @@
 Frames are PNG of 16 bits a channel; what a painter remembers is an archive of plain arrays.
 """
 
+import contextlib
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from styletransfer.images import png16, profiles
 from styletransfer.video.folders import read_picture
 
 _LEVEL = 1  # of compression: a frame is written in the time of a few painted rows
+_OWN = re.compile(r"\d{6,}(-\d+)?\.(png|npz)|\.[0-9a-f]{16}\.part")
 _LARGEST_STATE = 4 << 30
 
 
@@ -94,6 +97,16 @@ class Kept:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise FilmError(f"{path} is damaged ({type(error).__name__}); delete it.") from None
+
+    def clear(self) -> None:
+        """Delete the folder and what this program has kept in it."""
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if _OWN.fullmatch(path.name):
+                path.unlink()
+        with contextlib.suppress(OSError):  # somebody else has put something there
+            self.folder.rmdir()
 
     def forget_state(self, number: int, turn: int = 1) -> None:
         """Delete what was remembered after a frame."""

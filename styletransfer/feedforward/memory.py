@@ -1,0 +1,107 @@
+"""Instance normalisation that remembers: with a running mean of the statistics of earlier pictures.
+
+What a network makes of a frame of a film depends on the mean and the variance of each of its
+channels; that these change a little from frame to frame is part of why films flicker.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+
+from styletransfer.feedforward import stages
+from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad.reading import attributes
+
+SHARE = "share"
+"""The input of a graph that says how much the picture's own statistics count."""
+
+STATISTICS = ("mean", "variance")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The statistics of the pictures so far.
+
+    Attributes
+    ----------
+    values : mapping of str to ndarray, shape (channels,)
+        ``<normalisation>/mean`` and ``<normalisation>/variance``, float32; nothing at first.
+    share : float
+        How much the next picture counts beside them, from 0 to 1; at first it counts alone.
+    """
+
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    share: float = 1.0
+
+    @property
+    def own(self) -> np.float32:
+        """How much the next picture counts."""
+        return np.float32(self.share if self.values else 1)
+
+    def before(self, name: str, channels: int) -> np.ndarray:
+        """Return what the pictures so far add to the next running mean, (channels,)."""
+        if not self.values:
+            return np.zeros(channels, np.float32)
+        return self.values[name] * (np.float32(1) - self.own)
+
+
+def rewrite(graph: GraphBuilder, output: str) -> dict[str, int]:
+    """Let each normalisation that an output needs use running means.
+
+    It stays, and what it gives is taken from the picture's own mean m and variance v to the running
+    m' and v': with q = √((v + ε) / (v' + ε)), the result y becomes q y + (1 − q) shift +
+    scale (m − m') / √(v' + ε). Where m' = m and v' = v that is y, to the last bit.
+
+    Returns
+    -------
+    dict of str to int
+        For each statistic the number of its channels. Inputs of its name, (channels,), take
+        `Memory.before`; outputs ``<name>/next`` give the running means.
+    """
+    wanted = {node.output[0] for node in stages.norms(graph, output)}
+    if not wanted:
+        return {}
+    graph.input(SHARE, (1,))
+    found: dict[str, int] = {}
+
+    def replace(node: onnx.NodeProto) -> bool:
+        if node.output[0] not in wanted:
+            return False
+        found.update(_running(graph, node))
+        return True
+
+    graph.rebuild(replace)
+    return found
+
+
+def _running(graph: GraphBuilder, node: onnx.NodeProto) -> dict[str, int]:
+    """Put a normalisation with running means in the place of a node."""
+    (x, scale, shift), name = node.input, node.output[0]
+    _, channels, height, width = graph.shape(x)
+    epsilon = float(attributes(node).get("epsilon", 1e-5))
+    with graph.scope(name):
+        y = graph.op("InstanceNormalization", x, scale, shift, epsilon=epsilon)
+        axes = graph.integers([0, 2, 3], "axes")
+        mean = graph.op("ReduceMean", x, axes, keepdims=0)
+        squares = graph.op("ReduceSumSquare", x, axes, keepdims=0)
+        squares = graph.op("Mul", squares, graph.scalar(1 / (height * width), x))
+        variance = graph.op("Sub", squares, graph.op("Mul", mean, mean))
+        variance = graph.op("Max", variance, graph.scalar(0, x))
+        running = []
+        for kind, own in zip(STATISTICS, (mean, variance), strict=True):
+            before = graph.input(f"{name}/{kind}", (channels,))
+            share = graph.op("Mul", own, SHARE)
+            running.append(graph.op("Add", before, share, output=f"{name}/{kind}/next"))
+        deviations = [
+            graph.op("Sqrt", graph.op("Add", v, graph.scalar(epsilon, x)))
+            for v in (variance, running[1])
+        ]
+        q = graph.op("Div", *deviations)
+        rest = graph.op("Sub", graph.scalar(1, x), q)
+        moved = graph.op("Div", graph.op("Sub", mean, running[0]), deviations[1])
+        moved = graph.op("Add", graph.op("Mul", rest, shift), graph.op("Mul", scale, moved))
+        factor, summand = (graph.reshape(n, (1, channels, 1, 1)) for n in (q, moved))
+    graph.op("Add", graph.op("Mul", y, factor), summand, output=name)
+    return dict.fromkeys((f"{name}/{kind}" for kind in STATISTICS), channels)
