@@ -9,7 +9,7 @@ from styletransfer.settings.kinds import Number, Switch
 from styletransfer.settings.options import Options, describe, option
 from styletransfer.settings.picture import COUNT, FACTOR
 
-_CLOCK = re.compile(r"(?:(\d{1,4}):)?(?:(\d{1,4}):)?(\d{1,9}(?:\.\d{1,9})?)s?")
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(?:(\d{1,4}):)?(\d{1,9}(?:\.\d{1,9})?)s?", re.ASCII)
 
 
 @dataclass(frozen=True)
