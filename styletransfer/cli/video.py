@@ -261,9 +261,8 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
         return 0
     say(_described(plan))
     say(f"painted at {guess.size[0]}x{guess.size[1]} with {guess.model} on {guess.device}")
-    say(
-        f"about {_time(guess.seconds)} and {guess.memory / 2**20:.0f} MiB; goes to {plan.task.output}"
-    )
+    memory = "" if guess.memory is None else f" and {guess.memory / 2**20:.0f} MiB"
+    say(f"about {_time(guess.seconds)}{memory}; goes to {plan.task.output}")
     return 0
 
 

@@ -91,7 +91,12 @@ class Estimate:
 
 
 def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
-    """Paint the frames that are missing, and write the film when all are there.
+    """Paint the frames that are missing, and write the film when all are there; see `make_with`."""
+    return make_with(plan, open_painter(plan.task, machine, watch), watch)
+
+
+def make_with(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
+    """Paint the frames that are missing with a painter, and write the film when all are there.
 
     Raises
     ------
@@ -104,7 +109,7 @@ def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
     if plan.damage:
         logger.warning("%s", plan.damage)
     if task.extras.no_frames:
-        return _at_once(plan, open_painter(task, machine, watch), watch)
+        return _at_once(plan, painter, watch)
 
     def taken() -> None:
         raise UsageError(f"another run paints {task.output}; wait for it, or give another -o")
@@ -116,7 +121,6 @@ def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
         if task.extras.overwrite:
             task.manifest.unlink(missing_ok=True)
             kept.clear()
-        painter = open_painter(task, machine, watch)
         header = films.header(plan, painter.weights_digest)
         manifest = stack.enter_context(Manifest(task.manifest, header))
         return _Run(plan, painter, watch, kept, manifest).run()

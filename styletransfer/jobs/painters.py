@@ -1,0 +1,2 @@
+def open_painter(*a):
+    raise NotImplementedError
