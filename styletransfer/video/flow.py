@@ -25,6 +25,19 @@ LEAST_TRUSTED = 0.3
 LEAST_ANCHORED = 0.5
 """The share that must be trusted for a frame to be held to the shot's anchor."""
 
+SMALL = 480
+"""Longest side of frames whose flow is found at full resolution; that of larger ones at half.
+
+On clips of 320 x 240 with known motion the error falls to a third, and twice as many of the pixels
+that are to be seen in both frames are trusted; it takes four times as long.
+"""
+
+SMOOTHNESS = 80.0
+"""How smooth flow is (the weight alpha of its refinement).
+
+With the usual 20 the noise of a sensor moves a tenth of a still picture.
+"""
+
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 T = TypeVar("T")
@@ -42,14 +55,11 @@ class Motion:
         For each pixel, where it was less where it is, (x, y) in pixels, float32.
     trust : ndarray, shape (h, w)
         From 0 to 1, float32.
-    light : ndarray, shape (h, w)
-        How much lighter the pixel is than it was: the difference of luminances, float32.
     """
 
     offset: int
     flow: np.ndarray
     trust: np.ndarray
-    light: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -60,13 +70,13 @@ class Link:
     ----------
     earlier : tuple of Motion
         To the frame before, and to some before that; the nearest first.
-    anchor : Motion
-        To the frame that the shot is held to: the first, or after a while a later one. Where its
-        offset is 1, that is the frame before from now on.
+    anchor : Motion or None
+        To the frame that the shot is held to, if it is: the first, or after a while a later one.
+        Where its offset is 1, that is the frame before from now on.
     """
 
     earlier: tuple[Motion, ...]
-    anchor: Motion
+    anchor: Motion | None = None
 
 
 class Tracker:
@@ -76,11 +86,14 @@ class Tracker:
     ----------
     offsets : sequence of int
         How many frames to look back, 1 first.
+    anchored : bool
+        Whether to look back to an anchor, too.
     """
 
-    def __init__(self, offsets: Sequence[int] = (1, 2, 4)) -> None:
+    def __init__(self, offsets: Sequence[int] = (1,), *, anchored: bool = False) -> None:
         extra.cv2()
         self._offsets = tuple(offsets)
+        self._anchored = anchored
         self._grays: deque[np.ndarray] = deque(maxlen=max(offsets))  # the latest first
         self._anchor: tuple[int, np.ndarray] | None = None
 
@@ -102,7 +115,7 @@ class Tracker:
         Parameters
         ----------
         frame : ndarray, shape (H, W, 3)
-            RGB as `images.as_rgb` takes it.
+            RGB as `images.as_rgb` takes it: uint8, uint16, or float in [0, 1].
         """
         gray = _luminance(frame)
         link = self._link(gray)
@@ -125,6 +138,8 @@ class Tracker:
             return None
         further = (n for n in self._offsets if 1 < n <= len(self._grays))
         earlier = (before, *(motion(self._grays[n - 1], gray, n) for n in further))
+        if not self._anchored:
+            return Link(earlier)
         offset, first = self._anchor
         known = {found.offset: found for found in earlier}
         anchor = known.get(offset) or motion(first, gray, offset)
@@ -135,11 +150,9 @@ class Tracker:
 
 
 def motion(before: np.ndarray, now: np.ndarray, offset: int) -> Motion:
-    """Return the motion between two frames given by their luminance, (h, w) float32 in [0, 1]."""
-    bytes_before, bytes_now = (np.rint(255 * y).astype(np.uint8) for y in (before, now))
-    backward = flow(bytes_now, bytes_before)
-    trust = trusted(flow(bytes_before, bytes_now), backward)
-    return Motion(offset, backward, trust, now - warp(before, backward))
+    """Return the motion between two frames given by their luminance, (h, w) uint8."""
+    backward = flow(now, before)
+    return Motion(offset, backward, trusted(flow(before, now), backward))
 
 
 def flow(here: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -151,6 +164,8 @@ def flow(here: np.ndarray, there: np.ndarray) -> np.ndarray:
     # How the image is divided among threads would change the last digits.
     cv2.setNumThreads(1)
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0 if max(here.shape) <= SMALL else 1)
+    dis.setVariationalRefinementAlpha(SMOOTHNESS)
     found: np.ndarray = dis.calc(here, there, None)
     return found
 
@@ -206,12 +221,7 @@ def scaled(motion: Motion, size: Sequence[int]) -> Motion:
         return result
 
     factors = np.array([size[1] / width, size[0] / height], np.float32)
-    return Motion(
-        motion.offset,
-        resized(motion.flow) * factors,
-        resized(motion.trust),
-        resized(motion.light),
-    )
+    return Motion(motion.offset, resized(motion.flow) * factors, resized(motion.trust))
 
 
 def shares(trusts: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -219,9 +229,8 @@ def shares(trusts: Sequence[np.ndarray]) -> list[np.ndarray]:
 
     That is max(c_j − Σ c_i, 0) over the nearer i, given the nearest first.
     """
-    left = np.ones_like(trusts[0])
     found = []
-    nearer = np.zeros_like(left)
+    nearer = np.zeros_like(trusts[0])
     for trust in trusts:
         found.append(np.maximum(trust - nearer, 0))
         nearer = nearer + trust
@@ -239,15 +248,15 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _luminance(frame: np.ndarray) -> np.ndarray:
-    """Return a frame's luminance, float32 in [0, 1], at the size that flow is computed at."""
-    gray = as_rgb(frame).astype(np.float32) @ LUMINANCE
+    """Return a frame's luminance, uint8, at the size that flow is found at."""
+    gray = np.rint(as_rgb(frame).astype(np.float32) @ (255 * LUMINANCE)).astype(np.uint8)
     factor = LONGEST / max(gray.shape)
     if factor >= 1:
         return gray
     cv2 = extra.cv2()
     cv2.setNumThreads(1)
-    size = [max(round(factor * side), 1) for side in gray.shape]
-    reduced: np.ndarray = cv2.resize(gray, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    height, width = (max(round(factor * side), 1) for side in gray.shape)
+    reduced: np.ndarray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
     return reduced
 
 

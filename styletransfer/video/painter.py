@@ -1,83 +1,97 @@
-"""What a shot is painted with: frame by frame, remembering what it has to."""
+"""What paints the frames of a film, one after the other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from styletransfer.video.flow import Link
 
-LEVELS = np.float32(65535)
-"""Painted frames have 16 bits a channel: what is read back from a file is what was painted."""
+LEVELS = 65535
+"""Of a channel of the pictures that are kept."""
 
-
-class State(Protocol):
-    """What a painter remembers of the frames of a shot so far."""
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return it as plain arrays, to be stored."""
-        ...
+S = TypeVar("S", bound="State")
 
 
 @dataclass(frozen=True)
-class Painted:
-    """A frame that is painted.
+class Facts:
+    """How a frame was painted.
 
     Attributes
     ----------
-    picture : ndarray, shape (H, W, 3)
-        uint16.
-    state : State
-        What is remembered for the next one.
-    iterations : int
-        How many there were; 1 in one pass of a network.
+    iterations, evaluations : int
+        What was done; 0 for a network that paints in one pass.
     loss : float or None
-        At the end of an optimisation.
+        The result's.
+    terms : mapping of str to float
+        What it consists of.
     """
 
-    picture: np.ndarray
-    state: State
-    iterations: int = 1
+    iterations: int = 0
+    evaluations: int = 0
     loss: float | None = None
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
-class FramePainter(Protocol):
-    """Paints the frames of a film in order, shot by shot.
+class State(Protocol):
+    """What a painter has to know of the frames of a shot so far; frozen.
+
+    Pictures in it are as they are kept, `rounded`, so that what is read from a file goes on with
+    the same bits.
+    """
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return it as arrays by name: what a file can hold."""
+
+
+class FramePainter(Protocol[S]):
+    """Paints the frames of one shot after the other.
 
     Attributes
     ----------
-    weights_digest, device : str
-        The sha256 of its network's weights, and where it runs.
+    offsets : tuple of int
+    anchored : bool
+        What `flow.Tracker` has to look for.
     """
 
-    weights_digest: str
-    device: str
+    offsets: tuple[int, ...]
+    anchored: bool
 
-    def begin(self) -> State:
-        """Return what is remembered before a shot's first frame: nothing."""
-        ...
+    def begin(self) -> S:
+        """Return the state before a shot's first frame."""
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> State:
-        """Return what `State.to_arrays` was made of; FilmError if they are no such arrays."""
-        ...
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> S:
+        """Return the state that `to_arrays` took apart."""
 
-    def paint(self, frame: np.ndarray, state: State, link: Link | None) -> Painted:
-        """Paint a frame.
+    def paint(self, frame: np.ndarray, state: S, link: Link | None) -> tuple[np.ndarray, S, Facts]:
+        """Return a frame painted, and the state after it.
 
         Parameters
         ----------
         frame : ndarray, shape (H, W, 3)
-            float32 in [0, 1].
+            RGB as `images.as_rgb` takes it.
         state : State
-            After the frame before; that of `begin` for a shot's first.
+            After the frame before of the shot.
         link : Link or None
-            How it hangs together with earlier ones; None for a shot's first frame, which is then
-            painted as a picture of its own would be.
+            To the frames before; None for a shot's first, which is painted as if it were alone.
+
+        Returns
+        -------
+        picture : ndarray
+            Float32 RGB in [0, 1], of the result's size, not rounded.
+        state : State
+            For the next frame.
+        facts : Facts
+            How it was painted.
         """
-        ...
 
 
 def rounded(picture: np.ndarray) -> np.ndarray:
-    """Return a picture in [0, 1] as painted frames are kept, uint16."""
-    return np.rint(np.clip(picture, 0, 1) * LEVELS).astype(np.uint16)
+    """Return a picture, float in [0, 1], as it is kept: 16 bits a channel."""
+    return np.rint(picture * np.float32(LEVELS)).astype(np.uint16)
+
+
+def floats(kept: Any) -> np.ndarray:
+    """Return a picture that was kept, float32 in [0, 1]."""
+    return np.asarray(kept).astype(np.float32) / np.float32(LEVELS)
