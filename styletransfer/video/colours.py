@@ -81,13 +81,18 @@ def _stretched(rgb: np.ndarray, image: Any, coded: Colour) -> np.ndarray:
     return np.minimum(stretched, 65535).astype(np.uint16)
 
 
-def to_small_bgr(image: Any, width: int) -> np.ndarray:
-    """Return an image as it is coded, at most so wide, in BGR, uint8: enough to compare."""
-    scale = min(1, width / image.width)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    small = image.reformat(width=size[0], height=size[1], format="bgr24", interpolation="AREA")
-    array: np.ndarray = small.to_ndarray()
+def to_small_bgr(image: Any, side: int) -> np.ndarray:
+    """Return an image as it is coded, its sides at most so long, in BGR, uint8: to compare."""
+    width, height = small(image.width, image.height, side)
+    reduced = image.reformat(width=width, height=height, format="bgr24", interpolation="AREA")
+    array: np.ndarray = reduced.to_ndarray()
     return array
+
+
+def small(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return the width and height of a picture whose longer side is made so long at most."""
+    scale = min(1, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def for_output(source: Source | None, height: int) -> Colour:

@@ -6,6 +6,7 @@ through no protocol but that of files, and the size of frames is bounded.
 
 import bisect
 import contextlib
+import itertools
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def probe(path: Path) -> Source:
             time_base=stream.time_base,
             duration=duration,
             start=_start(container),
+            end=_declared(stream, _start(container)),
             rotation=rotation,
             depth=16 if deep else 8,
             alpha=alpha,
@@ -156,18 +158,18 @@ def decoded(source: Source, part: Range) -> Iterator[Decoded]:
     faults = _Faults()
     ended = True
     last = None
-    with opened(source.path) as container:
-        stream = picture_stream(container, source.path)
-        number, images = _from_key(container, stream, source, part, faults)
+    with contextlib.ExitStack() as stack:
+        number, images = _from_key(stack, source, part, faults)
         for shown in _timed(images, number, source):
             if part.after(shown.number, shown.time):
                 ended = False
                 break
             last = shown
             if not part.before(shown.number, shown.time):
+                faults.pictures += bool(shown.image.is_corrupt)
                 yield shown
-        if ended:
-            faults.note_missing(stream, last, source)
+    if ended:
+        faults.note_missing(last, source)
     if last is None:
         raise FilmError(faults.nothing(source.path))
     faults.tell(source.path, last)
@@ -178,6 +180,7 @@ class _Faults:
 
     def __init__(self) -> None:
         self.packets = 0
+        self.pictures = 0
         self.first = ""
         self.encrypted = False
         self.missing = ""
@@ -186,26 +189,26 @@ class _Faults:
         self.packets += 1
         self.first = self.first or clause(getattr(error, "strerror", None) or error)
 
-    def note_missing(self, stream: Any, last: Decoded | None, source: Source) -> None:
+    def note_missing(self, last: Decoded | None, source: Source) -> None:
         """Compare a film that was read to its end with the length that it declares."""
-        declared = _declared(stream)
-        if last is None or declared is None:
+        if last is None or source.end is None:
             return
-        got = last.time + last.duration
-        if declared - got > max(3 * last.duration, Fraction(1, 4)):
-            self.missing = f"it declares {float(declared):.2f} seconds"
+        if source.end - last.time - last.duration > max(3 * last.duration, Fraction(1, 4)):
+            self.missing = f"it declares {float(source.end):.2f} seconds"
 
     def tell(self, path: Path, last: Decoded) -> None:
         """Raise DamagedFilmError if there is something to tell."""
         if self.encrypted:
             raise DamagedFilmError(f"{path} is encrypted, at least in part: decrypt it first.")
-        if self.packets or self.missing:
+        if self.packets or self.pictures or self.missing:
             reasons = [self.missing] if self.missing else []
+            if self.pictures:
+                reasons.append(f"{self.pictures} are damaged")
             if self.packets:
                 reasons.append(f"{self.packets} packets are damaged ({self.first})")
             raise DamagedFilmError(
                 f"{path} is damaged or cut short: its pictures go up to"
-                f" {float(last.time + last.duration):.2f} seconds, {' and '.join(reasons)}."
+                f" {float(last.time + last.duration):.2f} seconds, {', '.join(reasons)}."
             )
 
     def nothing(self, path: Path) -> str:
@@ -217,11 +220,11 @@ class _Faults:
         return f"{path} has no frame in it: give another film."
 
 
-def _declared(stream: Any) -> Fraction | None:
+def _declared(stream: Any, start: Fraction) -> Fraction | None:
     """Return up to when a video stream says that it goes, in seconds from the beginning."""
     if stream.duration:
-        begin = stream.start_time or 0
-        return (begin + stream.duration) * stream.time_base - _start(stream.container)
+        end: Fraction = ((stream.start_time or 0) + stream.duration) * stream.time_base - start
+        return end
     # What FFmpeg and mkvmerge write for each stream of a Matroska file.
     text = stream.metadata.get("DURATION", "")
     with contextlib.suppress(ValueError):
@@ -241,7 +244,8 @@ def _images(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
             faults.add(error)
             packet = None
         if packet is not None and packet.has_sidedata("encryption_info"):
-            faults.encrypted = True
+            faults.encrypted = True  # what a decoder makes of the rest is noise
+            return
         if packet is not None and packet.is_corrupt:
             faults.add("it is cut short")
         try:
@@ -281,7 +285,10 @@ def _timed(images: Iterator[Any], number: int, source: Source) -> Iterator[Decod
             number += 1
         before = time, image
     if before is not None:
-        yield Decoded(number, before[0], _length(before[1]) or step, before[1])
+        time, image = before
+        # What a packet says is of the order of decoding; the film's end is right if all is there.
+        rest = source.end - time if source.end and source.frames == number + 1 else Fraction(0)
+        yield Decoded(number, time, rest if rest > 0 else _length(image) or step, image)
 
 
 def _length(image: Any) -> Fraction | None:
@@ -289,67 +296,63 @@ def _length(image: Any) -> Fraction | None:
 
 
 def _from_key(
-    container: Any, stream: Any, source: Source, part: Range, faults: _Faults
+    stack: contextlib.ExitStack, source: Source, part: Range, faults: _Faults
 ) -> tuple[int, Iterator[Any]]:
     """Return a frame's number, and the images from it on: from the key frame before the range.
 
     Where numbers could not be told from there it is the film's first frame.
     """
-    if part.before(0, Fraction(0)):
-        found = _index(container, stream, source, part)
-        if found:
-            shown, key = found
-            with contextlib.suppress(extra.av().error.FFmpegError):
-                container.seek(key, stream=stream)
-                images = _images(container, stream, faults)
-                # Frames before the key may come first; the decoder lacks what they refer to.
-                image = next((i for i in images if i.pts is None or i.pts >= key), None)
-                if image is not None and image.pts in shown:
-                    return bisect.bisect_left(shown, image.pts), _chained(image, images)
-        container.seek(0, stream=stream, backward=True)
-        stream.codec_context.flush_buffers()
-    return 0, _images(container, stream, faults)
+    found = _index(source, part) if part.before(0, Fraction(0)) else None
+    if found:
+        shown, key = found
+        with contextlib.suppress(extra.av().error.FFmpegError):
+            container = stack.enter_context(opened(source.path))
+            stream = picture_stream(container, source.path)
+            container.seek(key, stream=stream)
+            images = _images(container, stream, faults)
+            # Frames before the key may come first; the decoder lacks what they refer to.
+            image = next((i for i in images if i.pts is None or i.pts >= key), None)
+            if image is not None and image.pts in shown:
+                return bisect.bisect_left(shown, image.pts), itertools.chain([image], images)
+    container = stack.enter_context(opened(source.path))
+    return 0, _images(container, picture_stream(container, source.path), faults)
 
 
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
-def _index(
-    container: Any, stream: Any, source: Source, part: Range
-) -> tuple["array[int]", int] | None:
+def _index(source: Source, part: Range) -> tuple["array[int]", int] | None:
     """Return the times of the frames up to a range in order, and that of the key frame before it.
 
     In ticks; read from packets, nothing is decoded. None if packets do not tell, or the key is the
     first frame.
     """
-    if source.format not in _SEEKABLE or stream.codec_context.name not in _COUNTABLE:
-        return None
     shown, keys, behind = array("q"), array("q"), 0
-    for packet in container.demux(stream):
-        if packet.size == 0 or packet.is_discard:
-            continue
-        if packet.pts is None or (not keys and not packet.is_keyframe):
+    with opened(source.path) as container:
+        stream = picture_stream(container, source.path)
+        if source.format not in _SEEKABLE or stream.codec_context.name not in _COUNTABLE:
             return None
-        shown.append(packet.pts)
-        if packet.is_keyframe:
-            keys.append(packet.pts)
-        behind += not part.before(len(shown) - 1, packet.pts * stream.time_base - source.start)
-        if behind > _REORDERED:
-            break
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                if packet.pts is None or (not keys and not packet.is_keyframe):
+                    return None
+                shown.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+                behind += not part.before(len(shown) - 1, _time(packet.pts, source))
+                if behind > _REORDERED:
+                    break
+        except extra.av().error.FFmpegError:
+            return None
     shown = array("q", sorted(shown))
     if len(set(shown)) != len(shown):
         return None
-    first = next(
-        (
-            pts
-            for number, pts in enumerate(shown)
-            if not part.before(number, pts * stream.time_base - source.start)
-        ),
-        None,
-    )
+    places = enumerate(shown)
+    first = next((pts for n, pts in places if not part.before(n, _time(pts, source))), None)
     if first is None:
         return None
     key = max(k for k in keys if k <= first)
     return None if key == keys[0] else (shown, key)
+
+
+def _time(ticks: int, source: Source) -> Fraction:
+    return ticks * source.time_base - source.start

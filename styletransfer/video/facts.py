@@ -43,6 +43,8 @@ class Source:
         Seconds, where the file says so.
     start : Fraction
         What a container calls the beginning: times of frames count from it.
+    end : Fraction or None
+        Up to when the pictures go, in seconds from the beginning, where the file says so.
     rotation : int
         Degrees, anticlockwise, by which the frames were turned.
     depth : int
@@ -71,6 +73,7 @@ class Source:
     time_base: Fraction
     duration: Fraction | None
     start: Fraction = Fraction(0)
+    end: Fraction | None = None
     rotation: int = 0
     depth: int = 8
     alpha: bool = False

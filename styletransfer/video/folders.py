@@ -1,5 +1,6 @@
 """Reading folders of frames, and patterns that name them."""
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -40,7 +41,7 @@ def files(path: Path) -> tuple[Path, ...]:
         wanted = matcher(path.name)
         entries = [p for p in entries if wanted.fullmatch(p.name)]
     else:
-        entries = list(folder.glob(path.name))
+        entries = [p for p in entries if fnmatch.fnmatchcase(p.name, path.name)]
     return tuple(sorted((p for p in entries if p.is_file()), key=_natural))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from styletransfer.errors import FilmError
@@ -15,7 +16,8 @@ class Format:
     """One kind of film.
 
     `muxer` and `codec` are FFmpeg's names, or empty for a folder of pictures; `even` whether sides
-    must be even; `alpha` whether it may be transparent.
+    must be even; `alpha` whether it may be transparent; `tick` the unit of its times in seconds,
+    None for any.
     """
 
     name: str
@@ -25,23 +27,26 @@ class Format:
     container_options: Mapping[str, str] = field(default_factory=dict)
     even: bool = False
     alpha: bool = False
+    tick: Fraction | None = None
 
 
-# Two threads whatever the machine has: their number changes the bytes.
+# The same frames give the same bytes. Two threads whatever the machine has, as their number changes
+# them; and without the macroblock tree, whose code for AVX-512 does not repeat its results.
 THREADS = 2
-_X264 = {"crf": "16", "preset": "medium"}
+_X264 = {"crf": "16", "preset": "medium", "x264-params": "mbtree=0"}
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "0"}
 _FRONT = {"movflags": "+faststart"}
 # B-frames are decoded before the film begins; the other tracks must not wait for them.
 _EXACT = {"avoid_negative_ts": "disabled"}
+_MS = Fraction(1, 1000)
 _MP4 = Format("MP4", "mp4", "libx264", _X264, _FRONT, even=True)
 FORMATS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".mov": Format("QuickTime", "mov", "libx264", _X264, _FRONT, even=True),
-    ".mkv": Format("Matroska", "matroska", "libx264", _X264, _EXACT, even=True),
-    ".webm": Format("WebM", "webm", "libvpx-vp9", _VP9, _EXACT),
-    ".gif": Format("GIF", "gif", "gif", alpha=True),
+    ".mkv": Format("Matroska", "matroska", "libx264", _X264, _EXACT, even=True, tick=_MS),
+    ".webm": Format("WebM", "webm", "libvpx-vp9", _VP9, _EXACT, tick=_MS),
+    ".gif": Format("GIF", "gif", "gif", alpha=True, tick=Fraction(1, 100)),
     ".apng": Format("APNG", "apng", "apng", {"pred": "mixed"}, alpha=True),
 }
 FOLDER = Format("folder", alpha=True)

@@ -56,6 +56,8 @@ def check(path: str | os.PathLike[str], source: Source | None = None) -> tuple[s
     except ImageError as error:
         raise FilmError(error.text) from None
     notes = [f"{what} is left out: {form.name} cannot hold it" for what in _lost(source, form)]
+    if source and form.tick and (source.time_base / form.tick).denominator != 1:
+        notes.append(f"{form.name} keeps times to a {form.tick.denominator}th of a second")
     if source and form.even and (source.width % 2 or source.height % 2):
         notes.append(
             f"{source.width}x{source.height} is odd, which H.264 cannot be: the last column or row"

@@ -97,11 +97,16 @@ def read(source: Source, begin: Place | None = None, end: Place | None = None) -
     FilmError
         If there is no frame that can be read.
     UsageError
-        If the range is empty.
+        If there is no frame in the range.
     """
     part = Range(begin, end)
     reader = {"container": containers, "animation": animations, "folder": folders}[source.kind]
-    return reader.read(source, part)
+    found = False
+    for frame in reader.read(source, part):
+        found = True
+        yield frame
+    if not found:
+        raise empty(source, begin, end)
 
 
 def empty(

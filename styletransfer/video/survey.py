@@ -13,8 +13,10 @@ from styletransfer.video.facts import Source
 from styletransfer.video.ranges import Place, Range
 from styletransfer.video.source import empty, read
 
-# Frames are compared at this width at most.
-_WIDTH = 256
+# Frames are compared so small: fine texture that moves would differ like a cut.
+_SIDE = 40
+# A flash lasts so many frames at most.
+_FLASH = 5
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,13 @@ def _small(
     """Yield the number, time, duration and small BGR picture of every frame."""
     if source.kind == "container":
         for shown in containers.decoded(source, part):
-            small = colours.to_small_bgr(shown.image, _WIDTH) if pixels else None
+            small = colours.to_small_bgr(shown.image, _SIDE) if pixels else None
             yield shown.number, shown.time, shown.duration, small
         return
     cv2 = extra.cv2()
     for frame in read(source, part.begin, part.end):
         small = frame.pixels if frame.pixels.dtype == np.uint8 else frame.pixels >> 8
-        scale = min(1, _WIDTH / source.width)
-        size = max(1, round(source.width * scale)), max(1, round(source.height * scale))
+        size = colours.small(source.width, source.height, _SIDE)
         small = cv2.resize(small.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
         yield frame.number, frame.time, frame.duration, np.ascontiguousarray(small[:, :, ::-1])
 
@@ -103,29 +104,50 @@ class _Cuts:
     """Looks for cuts in frames that come one by one.
 
     A frame begins a shot if it differs from the one before far more than its neighbours do from
-    theirs: motion and changing light differ all along, and do not cut. A flash differs twice
-    within a few frames, which is less than a shot can last.
+    theirs: motion and changing light differ all along, and do not cut. Nor does a flash, behind
+    which all is as it was before.
     """
 
     def __init__(self) -> None:
         self._detect = extra.scenedetect()
-        self._detector = self._detect.AdaptiveDetector()
+        self._detector = self._detect.AdaptiveDetector(min_scene_len=1, min_content_val=12.0)
+        self._candidates: list[int] = []
         self._cuts: list[int] = []
-        self._last: tuple[int, np.ndarray] | None = None
+        self._frames: dict[int, np.ndarray] = {}  # the last ones, by their numbers
 
     def add(self, number: int, small: np.ndarray) -> None:
-        self._last = number, small
         self._feed(number, small)
+        self._frames[number] = small
+        self._frames.pop(number - 3 * _FLASH, None)
+        while self._candidates and self._candidates[0] + _FLASH <= number:
+            self._judge(self._candidates.pop(0))
 
     def end(self) -> list[int]:
         """Return the first frames of shots."""
-        if self._last:
+        if self._frames:
             # The detector looks at two frames behind each; the last ones get copies.
-            number, small = self._last
+            number, small = next(reversed(self._frames.items()))
             for i in (1, 2):
                 self._feed(number + i, small)
+        for candidate in self._candidates:
+            self._judge(candidate)
         return self._cuts
 
     def _feed(self, number: int, small: np.ndarray) -> None:
         code: Any = self._detect.FrameTimecode(number, fps=25.0)
-        self._cuts += [cut.frame_num for cut in self._detector.process_frame(code, small)]
+        found = self._detector.process_frame(code, small)
+        self._candidates += [cut.frame_num for cut in found]
+
+    def _judge(self, number: int) -> None:
+        """Take a frame as the first of a shot unless some before are like some behind."""
+        frames = self._frames
+        before = [frames[n] for n in range(number - _FLASH, number) if n in frames]
+        behind = [frames[n] for n in range(number, number + _FLASH + 1) if n in frames]
+        if before and behind:
+            change = _difference(before[-1], behind[0])
+            if min(_difference(a, b) for a in before for b in behind) >= change / 2:
+                self._cuts.append(number)
+
+
+def _difference(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.abs(first.astype(np.float32) - second).mean())

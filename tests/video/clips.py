@@ -20,7 +20,7 @@ def scene(width=96, height=64, seed=0):
     picture = np.zeros((height, width, 3))
     for channel in range(3):
         for _ in range(4):
-            fx, fy, phase = rng.uniform(-14, 14, 2).tolist() + [rng.uniform(0, 6)]
+            fx, fy, phase = [*rng.uniform(-14, 14, 2).tolist(), rng.uniform(0, 6)]
             picture[:, :, channel] += np.sin(fx * x + fy * y + phase)
     return np.rint(127.5 + picture * 30).clip(0, 255).astype(np.uint8)
 
@@ -69,6 +69,8 @@ def write(
             audio.metadata["language"] = "nld"
         for frame, time in zip(frames, times, strict=True):
             name = "rgb24" if frame.dtype == np.uint8 else "rgb48le"
+            if frame.dtype == np.uint16:  # what is white to swscale
+                frame = np.rint(frame * (65280 / 65535)).astype(np.uint16)
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), name)
             image = image.reformat(
                 format=pixel_format,
