@@ -23,7 +23,7 @@ from styletransfer.images import sizes
 from styletransfer.jobs import film as films
 from styletransfer.jobs.film import Chosen, Plan
 from styletransfer.jobs.local import Watch
-from styletransfer.jobs.painters import open_painter
+from styletransfer.jobs.painters import Opened, open_painter
 from styletransfer.jobs.task import Machine
 from styletransfer.progress import FilmProgress
 from styletransfer.settings import Painting
@@ -33,7 +33,7 @@ from styletransfer.video.frame import Frame
 from styletransfer.video.kept import Kept
 from styletransfer.video.manifest import Manifest, Record
 from styletransfer.video.order import Order
-from styletransfer.video.painter import FramePainter, Painted, State
+from styletransfer.video.painter import Facts, FramePainter, State, rounded
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
     return make_with(plan, open_painter(plan.task, machine, watch), watch)
 
 
-def make_with(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
+def make_with(plan: Plan, opened: Opened, watch: Watch) -> FilmOutcome:
     """Paint the frames that are missing with a painter, and write the film when all are there.
 
     Raises
@@ -109,7 +109,7 @@ def make_with(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
     if plan.damage:
         logger.warning("%s", plan.damage)
     if task.extras.no_frames:
-        return _at_once(plan, painter, watch)
+        return _at_once(plan, opened.painter, watch)
 
     def taken() -> None:
         raise UsageError(f"another run paints {task.output}; wait for it, or give another -o")
@@ -121,42 +121,40 @@ def make_with(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
         if task.extras.overwrite:
             task.manifest.unlink(missing_ok=True)
             kept.clear()
-        header = films.header(plan, painter.weights_digest)
+        header = films.header(plan, opened.weights_digest)
         manifest = stack.enter_context(Manifest(task.manifest, header))
-        return _Run(plan, painter, watch, kept, manifest).run()
+        return _Run(plan, opened.painter, watch, kept, manifest).run()
 
 
 def estimate(plan: Plan, machine: Machine, watch: Watch) -> Estimate:
     """Paint the first frame, a part of it by optimisation, and return what all will take."""
     task, settings = plan.task, plan.task.settings
-    frame = next(iter(_frames(plan, plan.shots[0][:1]))).picture()
+    frame = next(_frames(plan, plan.shots[0][:1])).picture()
     if isinstance(settings, Painting):
-        painter = open_painter(task, machine, watch)
-        painter.paint(frame, painter.begin(), None)  # the first time graphs are made
-        seconds, picture = _timed(painter, frame)
+        opened = open_painter(task, machine, watch)
+        _timed(opened.painter, frame)  # the first time graphs are made
+        seconds, picture = _timed(opened.painter, frame)
         total = seconds * plan.count
     else:
         few, more = 2, 6
         times = []
         for iterations in (few, more):
             tried = replace(task, settings=replace(settings, n_iter=iterations))
-            painter = open_painter(tried, machine, watch)
-            seconds, picture = _timed(painter, frame)
+            opened = open_painter(tried, machine, watch)
+            seconds, picture = _timed(opened.painter, frame)
             times.append(seconds)
         iteration = max(times[1] - times[0], 0) / (more - few)
-        following = task.film.next_iters or max(settings.n_iter // 2, 1)
-        if task.film.no_coherence:
-            following = settings.n_iter
+        following = task.film.following(settings.n_iter)
         first = len(plan.shots)
         total = iteration * (first * settings.n_iter + (plan.count - first) * following)
         total *= task.film.passes
     size = (picture.shape[1], picture.shape[0])
-    return Estimate(size, total, _peak_memory(), painter.device, settings.model)
+    return Estimate(size, total, _peak_memory(), opened.device, settings.model)
 
 
 def _timed(painter: FramePainter, frame: np.ndarray) -> tuple[float, np.ndarray]:
     start = time.perf_counter()
-    picture = painter.paint(frame, painter.begin(), None).picture
+    picture, _, _ = painter.paint(frame, painter.begin(), None)
     return time.perf_counter() - start, picture
 
 
@@ -195,12 +193,15 @@ class _Start:
     Attributes
     ----------
     seen : tuple of Chosen
-        The frames that are painted already and that flow looks back to, the anchor first.
-    state : State or None
-        What the painter remembers after the last one.
+        The frames that are painted already, and that flow looks back to.
+    anchor : int
+        The number of that which the next ones are held to.
+    state : object
+        What the painter remembers after the last one; None at the beginning of a shot.
     """
 
     seen: tuple[Chosen, ...] = ()
+    anchor: int = 0
     state: State | None = None
 
 
@@ -212,18 +213,26 @@ class _Made:
     ----------
     chosen, frame
         Which one.
-    painted : Painted or None
-        None where it failed.
+    seconds : float
+        How long it took.
     before, anchor : Chosen or None
         What it goes on from, and what the next ones are held to.
+    picture : ndarray or None
+        As it is kept, uint16; None where it failed.
+    state, facts
+        What is remembered after it, and how it was painted.
+    error : Exception or None
+        Why it failed.
     """
 
     chosen: Chosen
     frame: Frame
     seconds: float
-    painted: Painted | None
     before: Chosen | None
     anchor: Chosen
+    picture: np.ndarray | None = None
+    state: State | None = None
+    facts: Facts = field(default_factory=Facts)
     error: Exception | None = None
 
 
@@ -231,36 +240,38 @@ def _paint(
     plan: Plan, painter: FramePainter, run: Sequence[Chosen], start: _Start
 ) -> Iterator[_Made]:
     """Paint frames that follow each other in a shot; after one that fails there is no other."""
-    coherent = not plan.task.film.no_coherence
-    tracker = Tracker() if coherent else None
+    tracker = None
+    if not plan.task.film.no_coherence:
+        tracker = Tracker(painter.offsets, anchored=painter.anchored)
     seen = list(start.seen)
-    state = start.state or painter.begin()
+    state = painter.begin() if start.state is None else start.state
     known = {chosen.number: chosen for chosen in (*start.seen, *run)}
     ready = {chosen.number for chosen in start.seen}
 
     def linked() -> Iterator[tuple[Frame, Link | None]]:
         for frame in _frames(plan, [*start.seen, *run]):
-            if frame.number in ready:
-                assert tracker is not None
-                tracker.remember(frame.pixels, anchor=frame.number == start.seen[0].number)
+            if tracker is None:
+                yield frame, None
+            elif frame.number in ready:
+                tracker.remember(frame.pixels, anchor=frame.number == start.anchor)
             else:
-                yield frame, tracker.follow(frame.pixels) if tracker is not None else None
+                yield frame, tracker.follow(frame.pixels)
 
     with contextlib.closing(ahead(linked())) as stream:
         for frame, link in stream:
             chosen, begun = known[frame.number], time.monotonic()
             if link is None:
                 seen, state = [], painter.begin()
-            anchor = seen[-link.anchor.offset] if link is not None else chosen
-            before = seen[-1] if link is not None else None
+            before = seen[-1] if seen else None
+            anchor = seen[-link.anchor.offset] if link and link.anchor else before or chosen
             try:
-                painted = painter.paint(frame.picture(), state, link)
+                picture, state, facts = painter.paint(frame.picture(), state, link)
             except (StyleTransferError, MemoryError, RuntimeError) as error:
                 taken = time.monotonic() - begun
-                yield _Made(chosen, frame, taken, None, before, anchor, error)
+                yield _Made(chosen, frame, taken, before, anchor, error=error)
                 return
-            yield _Made(chosen, frame, time.monotonic() - begun, painted, before, anchor)
-            state = painted.state
+            taken = time.monotonic() - begun
+            yield _Made(chosen, frame, taken, before, anchor, rounded(picture), state, facts)
             seen.append(chosen)
 
 
@@ -359,28 +370,33 @@ class _Run:
 
     def _start(self, before: Sequence[Chosen]) -> _Start:
         """Return where painting goes on after the last frame of a shot that is done."""
-        done = [frame for frame in before if self._is_done(frame)]
+        done = {frame.number: frame for frame in before if self._is_done(frame)}
         if not done or self._plan.task.film.no_coherence:
             return _Start()
-        arrays = self._kept.load_state(done[-1].number)
+        records, last = self._manifest.records, max(done)
+        arrays = self._kept.load_state(last)
         if arrays is None:
             return _Start()
-        anchor = self._manifest.records[done[-1].number].anchor
-        seen = tuple(frame for frame in done if frame.number >= anchor)
-        return _Start(seen, self._painter.restore(arrays))
+        anchor = records[last].anchor
+        first = min(anchor, last) if self._painter.anchored else last
+        chain: list[Chosen] = []
+        number: int | None = last
+        # Back over the frames that each goes on from; where one stands alone, flow began anew.
+        while number in done and (len(chain) < max(self._painter.offsets) or number >= first):
+            chain.append(done[number])
+            number = records[number].before
+        return _Start(tuple(reversed(chain)), anchor, self._painter.restore(arrays))
 
     def _note(self, index: int, shot: Sequence[Chosen], made: _Made) -> None:
         """Keep a frame, and say so; what is not needed any more is deleted."""
-        chosen, painted = made.chosen, made.painted
-        if painted is None:
+        chosen, number = made.chosen, made.chosen.number
+        if made.picture is None or made.state is None:
             assert made.error is not None
             self._fail(index, chosen, made.before, made.anchor, made.error, made.seconds)
             return
-        number = chosen.number
-        last = chosen == shot[-1]
-        if not last:
-            self._kept.save_state(number, painted.state.to_arrays())
-        digest = self._kept.save(number, painted.picture)
+        if chosen != shot[-1]:
+            self._kept.save_state(number, made.state.to_arrays())
+        digest = self._kept.save(number, made.picture)
         self._manifest.add(
             Record(
                 number,
@@ -388,8 +404,8 @@ class _Run:
                 index,
                 digest=digest,
                 seconds=round(made.seconds, 4),
-                iterations=painted.iterations,
-                loss=painted.loss,
+                iterations=made.facts.iterations,
+                loss=made.facts.loss,
                 before=None if made.before is None else made.before.number,
                 anchor=made.anchor.number,
             )
@@ -399,7 +415,7 @@ class _Run:
             self._kept.forget_state(shot[place - 1].number)
         self._failed.pop(number, None)
         self._painted += 1
-        self._tell(chosen, made.seconds, painted.iterations, painted.loss)
+        self._tell(chosen, made.seconds, made.facts.iterations, made.facts.loss)
 
     def _fail(
         self,
@@ -456,17 +472,16 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
     with _sink(plan) as target:
         for shot in plan.shots:
             for made in _paint(plan, painter, shot, _Start()):
-                if made.painted is None:
+                if made.picture is None:
                     assert made.error is not None
                     raise made.error
-                chosen = made.chosen
-                picture = made.painted.picture
-                alpha = _fitted(made.frame.alpha, picture)
-                target.add(picture, chosen.time, chosen.duration, alpha)
+                chosen, facts = made.chosen, made.facts
+                alpha = _fitted(made.frame.alpha, made.picture)
+                target.add(made.picture, chosen.time, chosen.duration, alpha)
                 count += 1
                 name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
                 since = time.monotonic() - began
-                step = made.painted.iterations, made.painted.loss, since, made.seconds
+                step = facts.iterations, facts.loss, since, made.seconds
                 watch.tell(FilmProgress(count, plan.count, 0, name, *step))
                 if watch.stopped() and count < plan.count:
                     target.abandon()
@@ -482,10 +497,10 @@ def _preview(plan: Plan, painter: FramePainter) -> None:
     pictures, labels = [], []
     for place in places:
         (frame,) = _frames(plan, [frames[place]])
-        picture = painter.paint(frame.picture(), painter.begin(), None).picture / np.float32(65535)
+        picture, _, _ = painter.paint(frame.picture(), painter.begin(), None)
         scale = min(1.0, SHEET_SIDE / max(picture.shape[:2]))
         size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
-        pictures.append(sizes.resize_smoothly(picture, size).astype(np.float32))
+        pictures.append(np.clip(sizes.resize_smoothly(picture, size), 0, 1))
         labels.append(f"{float(frames[place].time):.2f} s")
     images.save(plan.task.preview, images.contact_sheet(pictures, labels))
     logger.info("a preview of %d frames is in %s", len(pictures), plan.task.preview)

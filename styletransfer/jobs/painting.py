@@ -125,6 +125,19 @@ def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylize
     )
 
 
+def style_of(settings: Painting, stylizer: Stylizer, paintings: Sequence[np.ndarray]) -> Any:
+    """Return the style for `Stylizer.stylize`: paintings, or what a network has of its own."""
+    if paintings and settings.style is not None:
+        raise UsageError("paintings and --style exclude each other; leave one of them out")
+    if stylizer.styles and paintings:
+        raise UsageError(
+            f"{settings.model} has styles of its own; choose one by --style, or give no -m"
+        )
+    if not stylizer.styles and not paintings:
+        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
+    return list(paintings) or settings.style
+
+
 def _settings(task: Task) -> Painting:
     assert isinstance(task.settings, Painting)
     return task.settings
@@ -139,15 +152,7 @@ def _painted(stylizer: Stylizer, settings: Painting, pictures: Pictures) -> np.n
     styles = list(pictures.styles)
     if when == "before":
         styles = [colour.match(style, content, method) for style in styles]
-    if styles and settings.style is not None:
-        raise UsageError("paintings and --style exclude each other; leave one of them out")
-    style: Any = styles or settings.style
-    if stylizer.styles and styles:
-        raise UsageError(
-            f"{settings.model} has styles of its own; choose one by --style, or give no -m"
-        )
-    if not stylizer.styles and not styles:
-        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
+    style = style_of(settings, stylizer, styles)
     result = stylizer.stylize(
         content,
         style,

@@ -83,6 +83,12 @@ class Film(Options):
         "film",
     )
 
+    def following(self, first: int) -> int:
+        """Return the iterations of a frame that goes on from another, given a first one's."""
+        if self.no_coherence:
+            return first
+        return self.next_iters if self.next_iters is not None else max(first // 2, 1)
+
     def plain(self) -> dict[str, Any]:
         """Return the parameters as what JSON has."""
         values = {name: getattr(self, name) for name in describe(Film)}

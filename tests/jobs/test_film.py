@@ -12,6 +12,7 @@ from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.jobs import film, filming
 from styletransfer.jobs.film import FilmExtras, FilmTask
 from styletransfer.jobs.local import Watch
+from styletransfer.jobs.painters import Opened
 from styletransfer.jobs.task import Machine
 from styletransfer.progress import FilmProgress
 from styletransfer.settings import Painting
@@ -51,7 +52,8 @@ def task(clip, folder, how=None, name="out.mkv", **extras):
 
 def made(asked, painter=None, watch=None):
     painter = painter or FakePainter()
-    return filming.make_with(film.plan(asked), painter, watch or Watch())
+    opened = Opened(painter, "CPU", "0" * 64)
+    return filming.make_with(film.plan(asked), opened, watch or Watch())
 
 
 def pictures(path):
@@ -233,7 +235,7 @@ def test_another_run_of_the_same_film_is_refused(clip, tmp_path):
 
 
 def test_an_estimate_is_of_all_frames(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(filming, "open_painter", lambda *_: FakePainter())
+    monkeypatch.setattr(filming, "open_painter", lambda *_: Opened(FakePainter(), "CPU", ""))
     guess = filming.estimate(film.plan(task(clip, tmp_path)), Machine(), Watch())
     assert guess.size == (64, 48)
     assert 0 < guess.seconds < 36
