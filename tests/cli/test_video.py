@@ -1,0 +1,209 @@
+"""``styletransfer video``: its films, messages and exit codes, with a small network."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from styletransfer import cli, images
+from styletransfer.video import sink, source
+from styletransfer.video.order import Order
+from tests.conftest import ROOT
+from tests.feedforward.networks import candy
+
+pytest.importorskip("av", reason="films need the extra video")
+pytest.importorskip("cv2", reason="films need the extra video")
+pytest.importorskip("scenedetect", reason="films need the extra video")
+
+NIGHT = ROOT / "images" / "style" / "night.jpg"
+COFFEE = ROOT / "images" / "content" / "coffee.jpg"
+RATE = Fraction(12)
+FRAMES = 8
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("nets") / "sweet.onnx"
+    path.write_bytes(candy(64).SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """A window that pans over a photograph."""
+    path = tmp_path_factory.mktemp("clip") / "pan.mp4"
+    photo = images.load(COFFEE)
+    with sink.Sink(Order(path, rate=RATE)) as target:
+        for i in range(FRAMES):
+            target.add(photo[100:172, 3 * i : 3 * i + 96], i / RATE, 1 / RATE)
+    return path
+
+
+@pytest.fixture
+def run(capsys, net) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = cli.main(["video", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def test_a_film_by_a_network(run, clip, net, tmp_path):
+    output, log = tmp_path / "x.mp4", tmp_path / "log" / "x.txt"
+    code, out, err = run(clip, "-m", net, "-o", output, "--log", log)
+    assert code == 0
+    assert out.startswith(f"{FRAMES} frames painted in ")
+    assert out.endswith(f"; saved {output}\n")
+    assert "painting by a network in one pass (--method network)" in err
+    assert f"{FRAMES} frames in 1 shot, 96x72, 0.67 s" in err
+    assert f"{FRAMES}/{FRAMES} frame {FRAMES - 1} (0.58 s)" in err
+    lines = log.read_text().splitlines()
+    assert sum("/8 frame " in line and " INFO " in line for line in lines) == FRAMES
+    assert len([*source.read(source.probe(output))]) == FRAMES
+    # Again: all is there.
+    code, out, err = run(clip, "-m", net, "-o", output)
+    assert (code, "is there already" in err) == (0, True)
+
+
+def test_json_says_what_was_made_and_planned(run, clip, net, tmp_path):
+    output = tmp_path / "x.gif"
+    code, out, _ = run(clip, "-m", net, "-o", output, "--dry-run", "--json", "--end", 4)
+    facts = json.loads(out)
+    assert (code, facts["frames"], facts["shots"]) == (0, 4, [0])
+    assert (facts["width"], facts["height"]) == (96, 72)
+    assert facts["seconds"] > 0
+    assert not [*tmp_path.iterdir()]
+    code, out, _ = run(clip, "-m", net, "-o", output, "--json", "--end", 4)
+    facts = json.loads(out)
+    assert (code, facts["output"], facts["painted"], facts["failed"]) == (0, str(output), 4, {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--tv", "1"], "--tv is of --method optimise; a network paints in one pass: leave it out"),
+        (["-m", "googlenet", "--strength", "0.5"], "--strength is of --method network"),
+        (["--begin", "7", "--end", "3"], "there is nothing from frame 7 up to frame 3"),
+        (["--begin", "99"], "has no frame from frame 99"),
+        (["--begin", "soon"], "give a frame's number such as 120, or a time"),
+        (["-o", "{folder}/x.xyz"], ".xyz"),
+        (["{folder}/other.mp4"], "one film at a time"),
+    ],
+)
+def test_what_cannot_work_is_told_in_a_sentence(run, clip, tmp_path, flags, sentence):
+    flags = [flag.format(folder=tmp_path) for flag in flags]
+    where = [] if "-o" in flags else ["-o", tmp_path / "x.mp4"]
+    code, _, err = run(clip, *flags, *where)
+    assert code in (1, 2)
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_no_film_is_told(run, tmp_path):
+    assert run(tmp_path / "no.mp4", "-s", NIGHT)[0] == 1
+    text = tmp_path / "text.mp4"
+    text.write_text("no film")
+    code, _, err = run(text, "-s", NIGHT, "-o", tmp_path / "x.mp4")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_split_and_join_are_the_halves(run, clip, tmp_path):
+    code, out, _ = run("split", clip, "-o", tmp_path / "frames")
+    assert (code, out) == (0, f"{FRAMES} frames in {tmp_path / 'frames'}\n")
+    assert len([*(tmp_path / "frames").iterdir()]) == FRAMES
+    code, out, _ = run(
+        "join", tmp_path / "frames", "--times-of", clip, "-o", tmp_path / "again.mp4"
+    )
+    assert code == 0
+    again = [*source.read(source.probe(tmp_path / "again.mp4"))]
+    assert [frame.time for frame in again] == [i / RATE for i in range(FRAMES)]
+    assert run("join", tmp_path / "frames", "--fps", 24, "-o", tmp_path / "fast.mp4")[0] == 0
+    fast = source.probe(tmp_path / "fast.mp4")
+    assert fast.rate == 24
+    code, _, err = run("split", clip)
+    assert (code, "give the folder" in err) == (2, True)
+
+
+def _command(clip: Path, net: Path, output: Path) -> list[str]:
+    words = ["video", clip, "-m", net, "-o", output, "--threads", "1"]
+    return [sys.executable, "-m", "styletransfer", *map(str, words)]
+
+
+def _until(text: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has printed something."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"{text} was not printed")
+
+
+def test_ctrl_c_ends_after_the_frame_and_says_how_to_go_on(clip, net, tmp_path):
+    output = tmp_path / "x.mkv"
+    command = _command(clip, net, output)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    _until("3/8 frame", process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "of 8 frames are left; the same command goes on" in err
+    assert not output.exists()
+    whole = tmp_path / "whole.mkv"
+    subprocess.run(_command(clip, net, whole), check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_film_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(clip, net, tmp_path):
+    whole = tmp_path / "whole.mkv"
+    start = time.monotonic()
+    subprocess.run(_command(clip, net, whole), check=True, cwd=ROOT, capture_output=True)
+    length = time.monotonic() - start
+    chance = random.Random(1)
+    killed = 0
+    for case in range(20):
+        output = tmp_path / f"{case}.mkv"
+        command = _command(clip, net, output)
+        process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT
+        )
+        time.sleep(chance.uniform(0.3, 1) * length)
+        os.kill(process.pid, signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        assert output.read_bytes() == whole.read_bytes()
+        manifest = (tmp_path / f"{case}.mkv.jsonl").read_text().splitlines()[1:]
+        frames = [json.loads(line)["frame"] for line in manifest]
+        assert frames == [*range(FRAMES)]  # none twice
+    assert killed >= 10
+
+
+def test_a_dry_run_needs_no_output_and_writes_nothing(run, clip, net, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(clip, "-m", net, "--dry-run")
+    assert code == 0
+    assert "8 frames in 1 shot" in out
+    assert "goes to outputs/pan-sweet.mp4" in out
+    assert not [*tmp_path.iterdir()]
+
+
+def test_keeps_odd_sizes_and_floats(run, net, tmp_path):
+    photo = images.load(COFFEE)
+    for i in range(3):
+        images.save(tmp_path / "in" / f"{i}.png", photo[:71, i : 95 + i])
+    code, _, _ = run(tmp_path / "in", "-m", net, "-o", tmp_path / "out" / "%02d.png")
+    assert code == 0
+    shapes = {images.load(path).shape for path in (tmp_path / "out").iterdir()}
+    assert shapes == {(71, 95, 3)}
