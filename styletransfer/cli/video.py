@@ -182,11 +182,21 @@ def _settings(options: argparse.Namespace) -> Settings | Painting:
             flag = others[0].replace("_", "-")
             raise UsageError(f"--{flag} is of --method network; leave it out, or choose that")
         values = presets.read(options.preset).values if options.preset else {}
-        usual = {"model": "googlenet", "optimizer": "lbfgs", "any_size": True}
+        usual: dict[str, object] = {"model": "googlenet", "optimizer": "lbfgs", "any_size": True}
+        if "length" not in {*values, *typed}:
+            usual["length"] = _own_length(options)
         how = presets.override({**usual, **values}, typed)
     if options.method is None:
         logger.info("painting by %s (--method %s): %s", _MEANS[method], method, how.model)
     return how
+
+
+def _own_length(options: argparse.Namespace) -> int:
+    """Return the longest side of the film that goes in."""
+    from styletransfer.video import source
+
+    found = source.probe(options.film[0])
+    return max(found.width, found.height)
 
 
 _MEANS = {OPTIMISE: "optimisation", NETWORK: "a network in one pass"}

@@ -9,8 +9,10 @@ from styletransfer.jobs import painting
 from styletransfer.jobs.film import FilmTask
 from styletransfer.jobs.local import Watch
 from styletransfer.jobs.task import Machine
-from styletransfer.settings import Painting
+from styletransfer.settings import Painting, Settings
+from styletransfer.transfer import StyleTransfer
 from styletransfer.video.networked import NetworkPainter
+from styletransfer.video.optimised import WEIGHT, OptimisingPainter
 from styletransfer.video.painter import FramePainter
 
 
@@ -44,7 +46,30 @@ def open_painter(task: FilmTask, machine: Machine, watch: Watch) -> Opened:
     styles = [images.load(path) for path in task.styles]
     if isinstance(task.settings, Painting):
         return _network(task.settings, styles, machine, watch)
-    raise UsageError("not yet")
+    return _optimising(task, styles, machine, watch)
+
+
+def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watch) -> Opened:
+    settings = task.settings
+    assert isinstance(settings, Settings)
+    if not styles:
+        raise UsageError("there is no -s; give a style image")
+    transfer = StyleTransfer(
+        settings.model,
+        False,
+        gpu_id=machine.gpu_id,
+        models=machine.models,
+        threads=machine.threads,
+        progress=watch.tell,
+    )
+    painter = OptimisingPainter(
+        transfer,
+        styles,
+        settings.options(),
+        next_iters=task.film.following(settings.n_iter),
+        weight=WEIGHT * task.film.temporal_weight,
+    )
+    return Opened(painter, str(transfer.device), transfer.network.weights_digest)
 
 
 def _network(settings: Painting, styles: list[Any], machine: Machine, watch: Watch) -> Opened:

@@ -112,7 +112,8 @@ class WholeObjective:
         terms = self._weights * values["terms"]
         names = (term.name for term in self.terms)
         return Evaluation(
-            float(terms.sum()),
+            # A term of no weight changes nothing, not even the order of the sum.
+            float(terms[self._weights != 0].sum()),
             values[f"gradient/{INPUT}"],
             dict(zip(names, terms.tolist(), strict=True)),
         )

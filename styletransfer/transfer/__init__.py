@@ -2,5 +2,6 @@
 
 from styletransfer.transfer.facade import StyleTransfer
 from styletransfer.transfer.run import Result, Summary
+from styletransfer.transfer.temporal import Expected
 
-__all__ = ["Result", "StyleTransfer", "Summary"]
+__all__ = ["Expected", "Result", "StyleTransfer", "Summary"]

@@ -23,6 +23,7 @@ from styletransfer.transfer import inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
+from styletransfer.transfer.temporal import Expected
 from styletransfer.weights.loading import LoadedNetwork, load_network
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class StyleTransfer:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
         self._turn = threading.RLock()  # what is prepared serves one run at a time
-        self._made: tuple[Result, Callable[[np.ndarray], np.ndarray]] | None = None
+        self._made: tuple[Result, Callable[[np.ndarray], np.ndarray], np.ndarray] | None = None
 
     def transfer_style(
         self,
@@ -108,6 +109,7 @@ class StyleTransfer:
         preset: str | None = None,
         style_masks: Sequence[Picture] | None = None,
         content_mask: Picture | None = None,
+        expected: Expected | None = None,
         progress: Callable[[Progress], None] | None = None,
         stopped: Callable[[], bool] | None = None,
         **options: Unpack[Options],
@@ -144,6 +146,8 @@ class StyleTransfer:
             Where in the result each style applies, from 0 to 1, in the content's proportions.
         content_mask : ndarray, PIL image or path, optional
             Where in the result the content counts.
+        expected : Expected, optional
+            What the result should be near to, of a frame of a film.
         progress : callable, optional
             Called after each iteration with a `Progress`.
         stopped : callable, optional
@@ -169,7 +173,9 @@ class StyleTransfer:
         given_options: dict[str, object] = {"length": length, "ratio": ratio, "n_iter": n_iter}
         given_options |= {"init": init} if picture is None else {}
         settings = _settings(preset, given_options, options)
-        given = inputs.check(settings, img_content, img_style, style_masks, content_mask, picture)
+        given = inputs.check(
+            settings, img_content, img_style, style_masks, content_mask, picture, expected
+        )
         network = _changed(self.network, settings)
         to_picture = _finish(settings, given.content, network.mean)
         # With verbose there is a line for each iteration, which a bar would only tear apart.
@@ -193,7 +199,7 @@ class StyleTransfer:
                     to_picture,
                     stopped or (lambda: False),
                 )
-                self._made = result, to_picture
+                self._made = result, to_picture, network.mean
         if error is not None:
             raise error
         return result.summary.iterations
@@ -208,10 +214,15 @@ class StyleTransfer:
         """Whether `get_generated` has an image to return."""
         return self._made is not None and self._made[0].image is not None
 
-    def get_generated(self) -> np.ndarray:
+    def get_generated(self, *, restored: bool = True) -> np.ndarray:
         """Return the result, or the best image so far of a run that was interrupted.
 
         Where no step was better than the first image, that is the result; the log warns of it.
+
+        Parameters
+        ----------
+        restored : bool
+            Whether the content's colours are restored, if that was asked for.
 
         Returns
         -------
@@ -225,10 +236,10 @@ class StyleTransfer:
         """
         if self._made is None:
             raise UsageError("there is no image yet: call transfer_style first")
-        result, to_picture = self._made
+        result, to_picture, mean = self._made
         if result.image is None:
             raise UsageError("there is no image: the run was broken off before its first step")
-        return to_picture(result.image)
+        return to_picture(result.image) if restored else images.deprocess(result.image, mean)
 
 
 _USUAL = {"length": 512, "ratio": 1e5, "n_iter": 512, "init": "-1"}

@@ -9,6 +9,8 @@ from styletransfer.errors import UsageError
 from styletransfer.objective.losses import Content, Gram, TotalVariation, Wasserstein
 from styletransfer.objective.term import Term
 from styletransfer.settings import Settings
+from styletransfer.transfer import temporal
+from styletransfer.transfer.temporal import Expected
 from styletransfer.weights.loading import LoadedNetwork
 
 CONTENT_MASK = "content"
@@ -26,20 +28,29 @@ class Goals:
         For every style image one a layer.
     variation : tuple of TotalVariation
         One or none.
+    expected : tuple of Content
+        One or none, of the image itself.
     """
 
     content: tuple[Content, ...]
     styles: tuple[tuple[Gram | Wasserstein, ...], ...]
     variation: tuple[TotalVariation, ...]
+    expected: tuple[Content, ...] = ()
 
     @property
     def terms(self) -> tuple[Term, ...]:
         """All of them, in one order."""
-        return (*self.content, *(term for style in self.styles for term in style), *self.variation)
+        styles = (term for style in self.styles for term in style)
+        return (*self.content, *styles, *self.variation, *self.expected)
 
 
 def choose(
-    settings: Settings, network: LoadedNetwork, styles: int, style_masks: bool, content_mask: bool
+    settings: Settings,
+    network: LoadedNetwork,
+    styles: int,
+    style_masks: bool,
+    content_mask: bool,
+    expected: bool = False,
 ) -> Goals:
     """Return the terms that settings ask for.
 
@@ -53,6 +64,8 @@ def choose(
         How many style images there are.
     style_masks, content_mask : bool
         Whether the styles, the content have masks.
+    expected : bool
+        Whether the result should be near to a picture.
 
     Raises
     ------
@@ -73,7 +86,8 @@ def choose(
         for name in _names(styles)
     ]
     variation = [TotalVariation(settings.tv_kind)] if settings.tv else []
-    return Goals(tuple(content), tuple(matched), tuple(variation))
+    near = (temporal.TERM,) if expected else ()
+    return Goals(tuple(content), tuple(matched), tuple(variation), near)
 
 
 def _style_term(settings: Settings, layer: str, name: str, masked: bool) -> Gram | Wasserstein:
@@ -83,7 +97,13 @@ def _style_term(settings: Settings, layer: str, name: str, masked: bool) -> Gram
     return Gram(layer, name, settings.gram or "caffe", settings.reduction, mask=mask)
 
 
-def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: float) -> list[float]:
+def factors(
+    settings: Settings,
+    network: LoadedNetwork,
+    styles: int,
+    ratio: float,
+    expected: Expected | None = None,
+) -> list[float]:
     """Return the weight of each of `Goals.terms`.
 
     Several styles share the ratio in proportion to their weights.
@@ -98,6 +118,8 @@ def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: floa
         How many style images there are.
     ratio : float
         The weight of the style over that of the content.
+    expected : Expected, optional
+        What the result should be near to.
 
     Raises
     ------
@@ -112,7 +134,8 @@ def factors(settings: Settings, network: LoadedNetwork, styles: int, ratio: floa
     result = [*content_layers.values()]
     for weight in weights:
         result += [ratio * weight / total * own for own in style_layers.values()]
-    return [*result, settings.tv] if settings.tv else result
+    result += [settings.tv] if settings.tv else []
+    return result if expected is None else [*result, expected.weight]
 
 
 def layers(
@@ -144,7 +167,9 @@ def layers(
 
 
 def regions(
-    style_masks: Sequence[np.ndarray], content_mask: np.ndarray | None
+    style_masks: Sequence[np.ndarray],
+    content_mask: np.ndarray | None,
+    expected: Expected | None = None,
 ) -> dict[str, np.ndarray]:
     """Return masks by the names that the terms have for them.
 
@@ -154,9 +179,15 @@ def regions(
         One a style, or none.
     content_mask : ndarray, shape (H, W), or None
         That of the content.
+    expected : Expected, optional
+        What the result should be near to.
     """
     found = dict(zip(_names(len(style_masks)), style_masks, strict=True))
-    return found if content_mask is None else found | {CONTENT_MASK: content_mask}
+    if content_mask is not None:
+        found[CONTENT_MASK] = content_mask
+    if expected is not None:
+        found[temporal.MASK] = expected.trust
+    return found
 
 
 def _names(styles: int) -> list[str]:

@@ -10,6 +10,7 @@ from styletransfer.errors import UsageError
 from styletransfer.images import colour
 from styletransfer.images.arrays import Picture, as_mask, as_rgb
 from styletransfer.settings import Settings, is_picture
+from styletransfer.transfer.temporal import Expected
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Inputs:
         Where in the result the content counts.
     init : str or ndarray
         A word, the exponent of a noise, or a picture.
+    expected : Expected or None
+        What the result should be near to, of a frame of a film.
     """
 
     content: np.ndarray
@@ -35,6 +38,7 @@ class Inputs:
     style_masks: tuple[np.ndarray, ...]
     content_mask: np.ndarray | None
     init: str | np.ndarray
+    expected: Expected | None = None
 
 
 def check(
@@ -44,6 +48,7 @@ def check(
     style_masks: Sequence[Picture] | None,
     content_mask: Picture | None,
     init: Picture | None,
+    expected: Expected | None = None,
 ) -> Inputs:
     """Return the pictures of a run as `Inputs`, having checked them.
 
@@ -61,6 +66,8 @@ def check(
         As the others.
     init : such a picture, or None
         A first image that is given as such, and not by the settings.
+    expected : Expected, optional
+        What the result should be near to.
 
     Raises
     ------
@@ -87,7 +94,7 @@ def check(
     start = settings.init if init is None else as_rgb(init)
     if isinstance(start, str) and is_picture(start):
         start = images.load(start)
-    return Inputs(rgb, pictures, masks, where, start)
+    return Inputs(rgb, pictures, masks, where, start, expected)
 
 
 def _listed(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:

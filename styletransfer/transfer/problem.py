@@ -14,7 +14,7 @@ from styletransfer.objective.term import Matching
 from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
-from styletransfer.transfer import goals
+from styletransfer.transfer import goals, temporal
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
 from styletransfer.weights.loading import LoadedNetwork
@@ -73,9 +73,14 @@ class ProblemMaker:
         """
         content, *styles = _at_size(settings, network, given, stage)
         wanted = goals.choose(
-            settings, network, len(styles), bool(given.style_masks), given.content_mask is not None
+            settings,
+            network,
+            len(styles),
+            bool(given.style_masks),
+            given.content_mask is not None,
+            given.expected is not None,
         )
-        weights = goals.factors(settings, network, len(styles), stage.ratio)
+        weights = goals.factors(settings, network, len(styles), stage.ratio, given.expected)
         key = (content.shape, wanted, settings.pooling, settings.conv)
         if self._kept is not None and self._kept[0] != key:
             self._kept = None  # its memory is free before anything else is computed
@@ -83,6 +88,9 @@ class ProblemMaker:
             width, height = content.shape[:1:-1]
             logger.info("preparing %d x %d pixels on %s", width, height, self._device)
         targets = statistics(network.model, content, wanted.content, self._device)
+        if given.expected is not None:
+            picture = images.resize(given.expected.picture, content.shape[2:])
+            targets[temporal.TERM.name] = images.preprocess(picture, network.mean)
         for style, terms in zip(styles, wanted.styles, strict=True):
             targets |= self._of_style(settings, network, style, terms)
         if self._kept is None:
@@ -91,7 +99,8 @@ class ProblemMaker:
             )
             self._kept = key, objective
         objective = self._kept[1]
-        objective.bind(targets, weights, goals.regions(given.style_masks, given.content_mask))
+        regions = goals.regions(given.style_masks, given.content_mask, given.expected)
+        objective.bind(targets, weights, regions)
         return Problem(objective, content, tuple(styles))
 
     def _of_style(

@@ -1,1 +1,1 @@
-"""Films: read, surveyed for their shots, and written, with exact times."""
+"""Films: frames that are painted one after the other, and hold together."""

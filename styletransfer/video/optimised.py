@@ -1,0 +1,175 @@
+"""Films painted by optimisation: each frame begins where the one before, moved, has ended.
+
+After Ruder, Dosovitskiy and Brox (2016). One session serves all frames of a size: what a frame
+should be near to is an input of it, and so is how much that counts, nothing at a shot's first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from styletransfer import images
+from styletransfer.images import colour
+from styletransfer.images.arrays import as_rgb
+from styletransfer.progress import Progress
+from styletransfer.transfer import Expected, StyleTransfer
+from styletransfer.video.flow import Link
+from styletransfer.video.painter import Facts, floats, rounded
+from styletransfer.video.temporal import expected
+
+WEIGHT = 1.0
+"""Of the temporal term: 1 says that being off by a tenth of the range from black to white, as the
+root of a mean square, costs as much as the whole loss of the shot's first frame."""
+
+NEXT_TOLERANCE = 1e-3
+"""Frames after the first end when an iteration lowers the loss by no more than this part of it."""
+
+UNIT = (0.1 * 255) ** 2
+
+NOTHING = Expected(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32), 0.0)
+
+
+@dataclass(frozen=True)
+class State:
+    """After a frame.
+
+    Attributes
+    ----------
+    results : tuple of ndarray
+        Paintings of the frames before, the latest first, as they are kept, uint16.
+    anchor : ndarray or None
+        That of the frame that the shot is held to.
+    loss : float
+        Of the shot's first painting.
+    """
+
+    results: tuple[np.ndarray, ...] = ()
+    anchor: np.ndarray | None = None
+    loss: float = 0.0
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return it as arrays by name."""
+        arrays = {f"result/{number}": kept for number, kept in enumerate(self.results)}
+        if self.anchor is not None:
+            arrays["anchor"] = self.anchor
+        return arrays | {"loss": np.float64(self.loss).reshape(())}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "State":
+        """Return the state that `to_arrays` took apart."""
+        count = sum(name.startswith("result/") for name in arrays)
+        results = tuple(arrays[f"result/{number}"] for number in range(count))
+        return cls(results, arrays.get("anchor"), float(arrays["loss"]))
+
+
+class OptimisingPainter:
+    """Paints frames by optimisation; see `painter.FramePainter`.
+
+    Parameters
+    ----------
+    transfer : StyleTransfer
+        Of the network that judges.
+    styles : sequence of ndarray
+        The style images.
+    options : mapping
+        The other arguments of `StyleTransfer.transfer_style`; `n_iter` is that of a shot's first
+        frame.
+    next_iters : int
+        The most iterations of the frames that follow.
+    weight : float
+        Of the temporal term; see `WEIGHT`.
+    """
+
+    offsets = (1, 2, 4)
+    anchored = True
+
+    def __init__(
+        self,
+        transfer: StyleTransfer,
+        styles: Sequence[np.ndarray],
+        options: Mapping[str, Any],
+        *,
+        next_iters: int,
+        weight: float = WEIGHT,
+    ) -> None:
+        self._transfer, self._styles = transfer, list(styles)
+        self._options = dict(options)
+        self._next = _last_stage(options) | {"n_iter": next_iters}
+        self._weight = weight
+
+    def begin(self) -> State:
+        """Return the state before a shot's first frame."""
+        return State()
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> State:
+        """Return the state that `to_arrays` took apart."""
+        return State.from_arrays(arrays)
+
+    def paint(
+        self, frame: np.ndarray, state: State, link: Link | None
+    ) -> tuple[np.ndarray, State, Facts]:
+        """Return a frame painted, and the state after it."""
+        if link is None or not state.results:
+            picture, painting, facts = self._made(frame, self._options, NOTHING)
+            kept = rounded(painting)
+            return picture, State((kept,), kept, facts.loss or 0.0), facts
+        anchor = state.anchor
+        if link.anchor is not None and link.anchor.offset == 1:
+            anchor = state.results[0]
+        held = None
+        if link.anchor is not None and anchor is not None and link.anchor.offset > 1:
+            held = floats(anchor), link.anchor
+        earlier = [(floats(state.results[m.offset - 1]), m) for m in link.earlier]
+        near, trust = expected(earlier, held)
+        weight = self._weight * state.loss / UNIT
+        start = begun(frame, near, trust)
+        picture, painting, facts = self._made(
+            frame, self._next | {"init": start}, Expected(near, trust, weight)
+        )
+        results = (rounded(painting), *state.results)[: max(self.offsets)]
+        return picture, State(results, anchor, state.loss), facts
+
+    def _made(
+        self, frame: np.ndarray, options: Mapping[str, Any], near: Expected
+    ) -> tuple[np.ndarray, np.ndarray, Facts]:
+        """Return the picture, what it was before its colours were restored, and how it was made."""
+        last: list[Progress] = []
+
+        def note(step: Progress) -> None:
+            last[:] = [step]
+
+        self._transfer.transfer_style(
+            self._styles, frame, expected=near, progress=note, **options
+        )
+        summary = self._transfer.summary
+        assert summary is not None
+        terms = dict(last[0].terms) if last else {}
+        facts = Facts(summary.iterations, summary.evaluations, summary.last_loss, terms)
+        transfer = self._transfer
+        return transfer.get_generated(), transfer.get_generated(restored=False), facts
+
+
+def begun(frame: np.ndarray, near: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Return the first image of a frame: what is expected of it, elsewhere itself.
+
+    The frame is given the colours of what is expected.
+    """
+    content = images.resize(as_rgb(frame).astype(np.float32), near.shape[:2])
+    content = colour.match(content, near, "covariance")
+    share = trust[..., np.newaxis]
+    return np.asarray(content + share * (near - content), np.float32)
+
+
+def _last_stage(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options that make a run of nothing but the last stage."""
+    changed = {"tolerance": NEXT_TOLERANCE, **options, "scales": 1}
+    stages = changed.pop("stages", ())
+    if stages:
+        part = stages[-1]
+        part = part if isinstance(part, Mapping) else vars(part)
+        for name in ("length", "ratio"):
+            if name in options:
+                changed[name] = options[name] * part.get(name, 1.0)
+    return changed

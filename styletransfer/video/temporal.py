@@ -1,0 +1,47 @@
+"""What a frame is expected to be, from the paintings of earlier ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from styletransfer.video.flow import Motion, scaled, shares, warp
+
+ANCHOR = 0.5
+"""How much the anchor counts beside the frames before, where both can be trusted."""
+
+
+def expected(
+    earlier: Sequence[tuple[np.ndarray, Motion]],
+    anchor: tuple[np.ndarray, Motion] | None,
+    anchored: float = ANCHOR,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a frame's painting should be, and how far that can be trusted.
+
+    The long-term loss of Ruder et al., Σ_j c_long(j) (x − w_j)² with c_long(j) = max(c_j − Σ c_i, 0)
+    over the nearer i, is (Σ_j c_long(j)) (x − w)² but for a constant, w being the mean of the w_j so
+    weighted; that is what is returned, the anchor being one of the j.
+
+    Parameters
+    ----------
+    earlier : sequence of (ndarray, Motion)
+        Paintings (H, W, 3), float32, of earlier frames, and the motion back to each; the nearest
+        first.
+    anchor : (ndarray, Motion) or None
+        The same of the frame that the shot is held to.
+    anchored : float
+        How much that counts.
+    """
+    size = earlier[0][0].shape[:2]
+    motions = [scaled(motion, size) for _, motion in earlier]
+    weights = shares([motion.trust for motion in motions])
+    pictures = [warp(p, m.flow) for (p, _), m in zip(earlier, motions, strict=True)]
+    if anchor is not None:
+        motion = scaled(anchor[1], size)
+        held = np.float32(anchored) * motion.trust
+        weights = [weight * (1 - held) for weight in weights]
+        weights.append(held)
+        pictures.append(warp(anchor[0], motion.flow))
+    total = np.sum(weights, axis=0)
+    mean = sum(w[..., np.newaxis] * p for w, p in zip(weights, pictures, strict=True))
+    mean = mean / np.maximum(total, np.float32(1e-6))[..., np.newaxis]
+    return np.clip(mean, 0, 1, dtype=np.float32), np.clip(total, 0, 1, dtype=np.float32)
