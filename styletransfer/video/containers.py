@@ -35,6 +35,7 @@ _COUNTABLE = {"av1", "dnxhd", "ffv1", "h264", "hevc", "mjpeg", "prores", "vp9"}
 _SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Packets come in the order of decoding, this far at most from that of showing.
 _REORDERED = 64
+_ROUNDED = Fraction(1, 900)
 
 
 @dataclass(frozen=True)
@@ -286,9 +287,21 @@ def _timed(images: Iterator[Any], number: int, source: Source) -> Iterator[Decod
         before = time, image
     if before is not None:
         time, image = before
-        # What a packet says is of the order of decoding; the film's end is right if all is there.
-        rest = source.end - time if source.end and source.frames == number + 1 else Fraction(0)
-        yield Decoded(number, time, rest if rest > 0 else _length(image) or step, image)
+        yield Decoded(number, time, _last_length(number, time, step, image, source), image)
+
+
+def _last_length(
+    number: int, time: Fraction, step: Fraction, image: Any, source: Source
+) -> Fraction:
+    """Return how long the last frame is seen.
+
+    MP4 says of packets how long they are in the order of decoding, but when all ends, if all is
+    there; that is rounded, often to a thousandth.
+    """
+    said = _length(image) or step
+    rest = source.end - time if source.end and source.frames == number + 1 else said
+    near = next((length for length in (said, step) if abs(rest - length) < _ROUNDED), rest)
+    return near if near > 0 else said
 
 
 def _length(image: Any) -> Fraction | None:

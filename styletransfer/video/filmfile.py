@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from styletransfer.video import colours, extra
+from styletransfer.video import apng, colours, extra
 from styletransfer.video.animations import TIME_BASE
 from styletransfer.video.facts import DEFAULT_RATE
 from styletransfer.video.formats import THREADS, Format
@@ -23,10 +23,18 @@ class FilmFile:
 
     def __init__(self, path: Path, form: Format, order: Order) -> None:
         av = extra.av()
-        self._form, self._order = form, order
-        self._output = av.open(
-            str(path.absolute()), "w", format=form.muxer, options=dict(form.container_options)
-        )
+        self._path, self._form, self._order = path, form, order
+        self._duration = Fraction(0)
+        rate = order.rate or (order.source.rate if order.source else None) or DEFAULT_RATE
+        self._rate, self._base = rate, _time_base(order, rate)
+        options = dict(form.container_options)
+        if form.muxer in ("mp4", "mov"):
+            # Where a film ends is told in these; the default rounds it to a thousandth.
+            ticks = self._base.denominator
+            options["movie_timescale"] = str(ticks * -(-10_000 // ticks))
+        elif form.muxer == "apng":
+            options["plays"] = str(order.source.loops if order.source else 0)
+        self._output = av.open(str(path.absolute()), "w", format=form.muxer, options=options)
         # Neither versions nor random numbers in the file.
         self._output.flags |= av.container.Flags.bitexact.value
         self._stream: Any = None
@@ -42,12 +50,12 @@ class FilmFile:
             self._begin(pixels.shape[0], pixels.shape[1])
         assert self._tracks is not None
         image = self._image(pixels, alpha)
-        base = self._stream.codec_context.time_base
-        image.time_base = base
+        image.time_base = base = self._base
         image.pts = self._last = max(round(time / base), self._last + 1)
         image.duration = max(round((time + duration) / base) - image.pts, 1)
         self._output.mux(self._stream.encode(image))
         self._tracks.copy_until(time + self._order.begin + _AHEAD)
+        self._duration = duration
 
     def finish(self) -> None:
         """Write what the encoder holds and the rest of the sound."""
@@ -56,6 +64,8 @@ class FilmFile:
         self._tracks.copy_until(None)
         self._tracks.close()
         self._output.close()
+        if self._form.muxer == "apng":
+            apng.set_last_duration(self._path, self._duration)
 
     def drop(self) -> None:
         """Close without finishing."""
@@ -68,14 +78,11 @@ class FilmFile:
     def _begin(self, height: int, width: int) -> None:
         av = extra.av()
         form, order, source = self._form, self._order, self._order.source
-        rate = order.rate or (source.rate if source else None) or DEFAULT_RATE
-        # The generic flags of encoders must be there when it is opened.
-        stream = self._output.add_stream(form.codec, rate=rate, options=dict(form.options))
+        stream = self._output.add_stream(form.codec, rate=self._rate, options=dict(form.options))
         context = stream.codec_context
         context.width, context.height = _even(width, form), _even(height, form)
         context.pix_fmt = self._pixel_format()
-        base = _time_base(order, rate)
-        context.time_base = stream.time_base = base
+        context.time_base = stream.time_base = self._base
         context.flags |= av.codec.context.Flags.frame_duration.value
         context.flags |= av.codec.context.Flags.bitexact.value
         if form.codec.startswith("lib"):

@@ -21,6 +21,9 @@ _TICK = Fraction(1, 100)
 _SHORTEST = 2
 # An ordered dither: it stays where it is from frame to frame, as diffused errors do not.
 _DITHER = "dither=bayer:bayer_scale=3:alpha_threshold=128"
+# Where there are no more colours than a palette has, all are in it, and none needs another's help.
+_EXACT = "dither=none:alpha_threshold=128"
+_COLOURS = 255  # one more is transparent
 
 
 class Gif:
@@ -32,6 +35,7 @@ class Gif:
         self._spool = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed at the end
         self._frames: list[tuple[int, int, int]] = []  # size in the spool, begin and end in ticks
         self._shape = (0, 0)
+        self._colours: set[int] = set()  # until they are too many
         self._histogram: _Histogram | None = None
         source = order.source
         exact = source is not None and source.kind == "animation"
@@ -55,6 +59,9 @@ class Gif:
         if self._histogram is None:
             self._histogram = _Histogram(*self._shape)
         self._histogram.add(_image(rgba, len(self._frames)))
+        if len(self._colours) <= _COLOURS:
+            seen = np.ascontiguousarray(rgba[opacity > 0]).view(np.uint32)
+            self._colours.update(np.unique(seen).tolist())
 
     def finish(self) -> None:
         """Make the palette and write the film."""
@@ -77,7 +84,8 @@ class Gif:
 
     def _encode(self, output: Any, stream: Any, palette: Any) -> None:
         """Bring every frame into the palette's colours, dithered."""
-        reduce = _Reduction(*self._shape, palette)
+        few = len(self._colours) <= _COLOURS
+        reduce = _Reduction(*self._shape, palette, _EXACT if few else _DITHER)
         self._spool.seek(0)
         for number, (size, begin, end) in enumerate(self._frames):
             rgba = np.frombuffer(zlib.decompress(self._spool.read(size)), np.uint8)
@@ -123,16 +131,16 @@ class _Histogram:
 class _Reduction:
     """Brings one picture after the other to the colours of a palette."""
 
-    def __init__(self, height: int, width: int, palette: Any) -> None:
+    def __init__(self, height: int, width: int, palette: Any, dither: str) -> None:
         graph = extra.av().filter.Graph()
         self._source = graph.add_buffer(width=width, height=height, format="rgba", time_base=_TICK)
-        self._colours = graph.add_buffer(
+        self._palettes = graph.add_buffer(
             width=palette.width, height=palette.height, format=palette.format.name, time_base=_TICK
         )
-        reducer = graph.add("paletteuse", _DITHER)
+        reducer = graph.add("paletteuse", dither)
         self._sink = graph.add("buffersink")
         self._source.link_to(reducer, 0, 0)
-        self._colours.link_to(reducer, 0, 1)
+        self._palettes.link_to(reducer, 0, 1)
         reducer.link_to(self._sink)
         graph.configure()
         self._graph = graph
@@ -142,7 +150,7 @@ class _Reduction:
         self._source.push(image)
         if self._palette is not None:  # behind the first picture: before it, all would be held back
             self._palette.pts, self._palette.time_base = 0, _TICK
-            self._colours.push(self._palette)
-            self._colours.push(None)
+            self._palettes.push(self._palette)
+            self._palettes.push(None)
             self._palette = None
         return self._sink.pull()

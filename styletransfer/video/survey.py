@@ -13,8 +13,8 @@ from styletransfer.video.facts import Source
 from styletransfer.video.ranges import Place, Range
 from styletransfer.video.source import empty, read
 
-# Frames are compared so small: fine texture that moves would differ like a cut.
-_SIDE = 40
+# Frames are compared so small: texture that moves would differ like a cut.
+_SIDE = 16
 # A flash lasts so many frames at most.
 _FLASH = 5
 
@@ -110,7 +110,7 @@ class _Cuts:
 
     def __init__(self) -> None:
         self._detect = extra.scenedetect()
-        self._detector = self._detect.AdaptiveDetector(min_scene_len=1, min_content_val=12.0)
+        self._detector = self._detect.AdaptiveDetector(min_scene_len=1, min_content_val=10.0)
         self._candidates: list[int] = []
         self._cuts: list[int] = []
         self._frames: dict[int, np.ndarray] = {}  # the last ones, by their numbers

@@ -46,6 +46,7 @@ def write(
     texts: dict[str, str] | None = None,
     sound_codec: str = "aac",
     gop: int = 12,
+    aspect: Fraction | None = None,
 ) -> Path:
     """Write a film; `times` are of the frames, in ticks of the time base."""
     times = list(times or range(len(frames)))
@@ -60,6 +61,8 @@ def write(
         stream.codec_context.gop_size = gop
         if codec.startswith("libx"):
             stream.codec_context.flags |= 1 << 8
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         if tags:
             stream.codec_context.colorspace, stream.codec_context.color_range = tags
         if rotation:
@@ -67,7 +70,8 @@ def write(
         audio = output.add_stream(sound_codec, rate=48000) if sound else None
         if audio:
             audio.metadata["language"] = "nld"
-        for frame, time in zip(frames, times, strict=True):
+        ends = [*times[1:], times[-1] + 1]
+        for frame, time, end in zip(frames, times, ends, strict=True):
             name = "rgb24" if frame.dtype == np.uint8 else "rgb48le"
             if frame.dtype == np.uint16:  # what is white to swscale
                 frame = np.rint(frame * (65280 / 65535)).astype(np.uint16)
@@ -79,7 +83,7 @@ def write(
                 dst_colorspace={1: 1, 6: 5, 9: 9}[tags[0]] if tags else 5,
                 interpolation=0xC2004 | 0x4000,
             )
-            image.pts, image.time_base, image.duration = time, time_base, 1
+            image.pts, image.time_base, image.duration = time, time_base, end - time
             output.mux(stream.encode(image))
         output.mux(stream.encode(None))
         if audio:
