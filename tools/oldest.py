@@ -1,10 +1,13 @@
-"""Print pip's constraints for the oldest release of each dependency that setup.cfg admits."""
+"""Print pip's constraints for the oldest release of each dependency that setup.cfg admits.
+
+Those of the extra video, too.
+"""
 
 import configparser
 import re
 from pathlib import Path
 
-SETUP = Path(__file__).resolve().parent.parent / "setup.cfg"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def constraints() -> list[str]:
@@ -13,9 +16,11 @@ def constraints() -> list[str]:
     Without markers: where the small install puts another build of the runtime, the bound holds too.
     """
     config = configparser.ConfigParser()
-    config.read(SETUP)
-    ranges = config["options"]["install_requires"].split("\n")
-    return [re.sub(r">=\s*([^\s,;]+).*", r"==\1", line) for line in ranges if line]
+    config.read(ROOT / "setup.cfg")
+    lines = config["options"]["install_requires"].split("\n")
+    lines += (ROOT / "requirements-video.txt").read_text().split("\n")
+    ranges = [line for line in lines if line and not line.startswith("#")]
+    return [re.sub(r">=\s*([^\s,;]+).*", r"==\1", line) for line in ranges]
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def _watched(options: argparse.Namespace, work: Callable[[Any], "FilmOutcome"]) 
 
         def tell(step: Any) -> None:
             signals.saving = True
-            if isinstance(step, FilmProgress):
+            if options.log and isinstance(step, FilmProgress):
                 frames.info("%s", frame_line(step))
             display.show(step)
 
