@@ -41,6 +41,8 @@ class Stylizer:
         of a network from images to images.
     gpu_id : int or None
         Number of a CUDA device, or -1 for the CPU.
+    threads : int
+        Threads on the CPU, at most one a core; 0 means one a core.
     models : path, optional
         The folder for networks that are fetched.
     order : {"RGB", "BGR"}, optional
@@ -79,6 +81,7 @@ class Stylizer:
         model: str | os.PathLike[str] | bytes = ARBITRARY,
         gpu_id: int | None = -1,
         *,
+        threads: int = 0,
         models: str | os.PathLike[str] | None = None,
         order: str | None = None,
         takes: Range | None = None,
@@ -86,7 +89,7 @@ class Stylizer:
         report: Callable[[str], None] = _log.info,
         progress: Callable[[Download], None] | None = None,
     ) -> None:
-        device, reason = choose_device(gpu_id)
+        device, reason = choose_device(gpu_id, threads)
         if reason:
             report(f"CUDA device {gpu_id} is not used: {reason}")
         self.device = str(device)

@@ -110,18 +110,16 @@ def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
 
 def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylizer:
     """Return the network that settings name, ready to paint."""
-    ranges = {
-        name: None if (value := getattr(settings, name)) is None else RANGES[value]
-        for name in ("takes", "gives")
-    }
     return Stylizer(
         settings.model,
         machine.gpu_id,
+        threads=machine.threads,
         models=machine.models,
         order=settings.order,
+        takes=None if settings.takes is None else RANGES[settings.takes],
+        gives=None if settings.gives is None else RANGES[settings.gives],
         report=logger.info,
         progress=watch.tell,
-        **ranges,
     )
 
 

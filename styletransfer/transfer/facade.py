@@ -12,15 +12,17 @@ from PIL import Image
 
 from styletransfer import images
 from styletransfer.display import Display
-from styletransfer.errors import UsageError
+from styletransfer.errors import UsageError, WeightsError
+from styletransfer.feedforward import Stylizer
 from styletransfer.images import colour
 from styletransfer.images.arrays import Picture
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
-from styletransfer.runtime.devices import choose_device
+from styletransfer.runtime.devices import CPU, choose_device
 from styletransfer.settings import Settings, make, presets
-from styletransfer.transfer import inputs
+from styletransfer.transfer import goals, inputs, stages, stylized
 from styletransfer.transfer.options import Options
+from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.weights.loading import LoadedNetwork, load_network
@@ -91,6 +93,8 @@ class StyleTransfer:
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
+        self._models, self._fetching = models, progress
+        self._stylizer: Stylizer | None = None
         self._turn = threading.RLock()  # what is prepared serves one run at a time
         self._made: tuple[Result, Callable[[np.ndarray], np.ndarray]] | None = None
 
@@ -131,8 +135,10 @@ class StyleTransfer:
         n_iter : int
             The most iterations of the optimiser.
         init : str, float, path or ndarray
-            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), an image, its
-            path, or the exponent of a noise whose amplitude goes with that power of the frequency.
+            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), ``"stylized"``
+            (the content as a network paints it in one pass, in the style; it is fetched on first
+            use), an image, its path, or the exponent of a noise whose amplitude goes with that
+            power of the frequency.
         verbose : bool
             Whether to log a line for each iteration.
         callback : callable, optional
@@ -184,6 +190,8 @@ class StyleTransfer:
                     listener(step)
 
             with self._turn:
+                if isinstance(given.init, str) and given.init == "stylized":
+                    given = self._stylized(given, settings, display)
                 result, error = run(
                     self._problems,
                     settings,
@@ -197,6 +205,33 @@ class StyleTransfer:
         if error is not None:
             raise error
         return result.summary.iterations
+
+    def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
+        """Return what a run begins with, its first image painted in one pass."""
+        first = stages.plan(settings, given.content.shape, self.network.input_size)[0]
+        if self._stylizer is None:
+            self._stylizer = self._opened(self._fetching or display.show)
+        weights = goals.style_weights(settings, len(given.styles))
+        size = first.size(given.content.shape)
+        return replace(given, init=stylized.paint(self._stylizer, given, weights, size))
+
+    def _opened(self, fetching: Callable[[Download], None]) -> Stylizer:
+        """Return what paints first images."""
+        gpu_id = -1 if self.device.provider == CPU else self.device.index
+        try:
+            return Stylizer(
+                gpu_id=gpu_id,
+                threads=self.device.threads,
+                models=self._models,
+                report=logger.info,
+                progress=fetching,
+            )
+        except WeightsError as error:
+            raise WeightsError(
+                "init is 'stylized', which needs networks that are neither here nor to be had now;"
+                " take another, such as 'content':",
+                [error.text, *error.details],
+            ) from error
 
     @property
     def summary(self) -> Summary | None:
