@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.cli import sheet, streams
-from styletransfer.cli.arguments import add_common, add_settings, given
+from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import ImageError, UsageError
-from styletransfer.progress import Begun, Download, Progress
+from styletransfer.progress import Begun, Download, PaintingProgress, Progress
 from styletransfer.settings import presets
 
 if TYPE_CHECKING:
@@ -31,21 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pictures_in(parser)
     _add_pictures_out(parser)
     add_settings(parser)
-    add = parser.add_argument_group("the machine").add_argument
-    add(
-        "-g",
-        "--gpu-id",
-        type=int,
-        metavar="N",
-        help="the CUDA device, -1 for the CPU; where it is not usable, the CPU is taken, and a"
-        " warning says why (default: 0 if the machine has one)",
-    )
-    add(
-        "--threads",
-        type=_count,
-        metavar="N",
-        help="threads on the CPU, at most one a core (default: one a core)",
-    )
+    add_machine(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -103,7 +89,7 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
         metavar="BITS",
         help="bits a channel: 8, or 16 in .png, .tif",
     )
-    add("--save-every", type=_count, metavar="N", help="write the image after every N iterations")
+    add("--save-every", type=count, metavar="N", help="write the image after every N iterations")
     add(
         "--preview",
         type=file_path,
@@ -219,7 +205,7 @@ def make(
     # With --verbose there is a line for each iteration, which a bar would only tear apart.
     with Display(not (options.quiet or options.verbose)) as display:
 
-        def tell(step: Progress | Download | Begun) -> None:
+        def tell(step: Progress | PaintingProgress | Download | Begun) -> None:
             signals.saving = signals.saving or isinstance(step, Progress)
             display.show(step)
 
@@ -282,10 +268,3 @@ def file_name(text: str) -> str:
 def file_path(text: str) -> Path:
     """Parse a path."""
     return Path(file_name(text))
-
-
-def _count(text: str) -> int:
-    """Parse a number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)

@@ -21,8 +21,8 @@ from styletransfer.progress import Download, Progress
 from styletransfer.runtime.devices import CPU, choose_device
 from styletransfer.settings import Settings, make, presets
 from styletransfer.transfer import goals, inputs, stages, stylized
-from styletransfer.transfer.options import Options
 from styletransfer.transfer.inputs import Inputs
+from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.weights.loading import LoadedNetwork, load_network

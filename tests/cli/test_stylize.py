@@ -110,6 +110,43 @@ def test_like_repeats_a_picture(run, net, tmp_path):
     assert (code, "does not say how it was made" in err) == (1, True)
 
 
+def test_threads_are_taken_stored_and_repeated(run, tmp_path, monkeypatch):
+    from styletransfer.jobs import recipe
+    from styletransfer.runtime import session
+
+    seen = []
+    made = session.Session.__init__
+
+    def noted(self, model, device, *others, **options):
+        seen.append(device.threads)
+        made(self, model, device, *others, **options)
+
+    monkeypatch.setattr(session.Session, "__init__", noted)
+    first = tmp_path / "x.png"
+    assert run("-c", CAT, "-o", first, "-l", 64, "--threads", 1)[0] == 0
+    assert seen[-1] == 1
+    assert images.read_parameters(first)["threads"] == 1
+    assert recipe.command(first)[-2:] == ["--threads", "1"]
+    code, _, err = run("--like", first, "-o", tmp_path / "y.png", model=None)
+    assert (code, err, seen[-1]) == (0, "", 1)
+    code, _, err = run("-c", CAT, "-o", first, "--threads", 10**6)
+    assert (code, "threads is 1000000; give a number from 1 to" in err) == (2, True)
+
+
+def test_large_pictures_tell_how_far_they_are(run, tmp_path, monkeypatch):
+    from styletransfer import display
+    from styletransfer.feedforward import painter
+
+    monkeypatch.setattr(painter, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(display, "INTERVAL", 0.0)
+    code, _, err = run("-c", CAT, "-o", tmp_path / "x.png", "-l", 64)
+    assert code == 0
+    lines = err.splitlines()
+    assert len(lines) > 4
+    assert lines[-1] == "100% painted, 0 s left"
+    assert run("-c", CAT, "-o", tmp_path / "x.png", "-l", 64, "--quiet")[2] == ""
+
+
 def test_json(run, net, tmp_path):
     code, out, _ = run("-c", CAT, "-o", tmp_path / "x.jpg", "-l", 64, "--json", "--quiet")
     facts = json.loads(out)

@@ -46,5 +46,5 @@ def test_a_batch_is_named_and_gone_on_with(run, tmp_path):
     assert run(*flags)[0] == 0
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"{n}-wave-googlenet-stylized-1e4-1.jpg" for n in ("cat", "coffee")]
-    code, out, err = run(*flags)
+    code, _, err = run(*flags)
     assert (code, err.count("is there already")) == (0, 2)
