@@ -113,12 +113,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from styletransfer.jobs.plan import plan
+    from styletransfer.jobs.plan import divide
 
     asked, machine, like = order(options)
-    tasks = plan(asked)
+    tasks, there = divide(asked)
     check_writable(tasks)
-    return make(tasks, machine, options, asked.is_batch, like)
+    return make(tasks, machine, options, asked.is_batch, like, len(there))
 
 
 def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | None"]:
@@ -195,8 +195,12 @@ def make(
     options: argparse.Namespace,
     batch: bool,
     like: "Recipe | None" = None,
+    there: int = 0,
 ) -> int:
-    """Make pictures and say what became of each; of several, go on after one that fails."""
+    """Make pictures and say what became of each; of several, go on after one that fails.
+
+    Of several, `there` were there already.
+    """
     from styletransfer.display import Display
     from styletransfer.jobs.local import Watch, make_all
 
@@ -225,13 +229,14 @@ def make(
             if not options.quiet:
                 _sum_up(outcome, options.streamed)
     if batch and not options.quiet:
-        _tally(len(tasks), made, failed)
+        _tally(len(tasks) + there, made, there, failed)
     return signals.code if signals.stopped() else int(failed > 0)
 
 
-def _tally(asked: int, made: int, failed: int) -> None:
+def _tally(asked: int, made: int, there: int, failed: int) -> None:
     """Say what became of several pictures."""
-    counts = {"failed": failed, "not begun": asked - made - failed}
+    left = asked - made - there - failed
+    counts = {"there already": there, "failed": failed, "not begun": left}
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
     say(f"{made} of {asked} pictures made{rest}")
 

@@ -171,6 +171,10 @@ class StyleTransfer:
             If the network lacks a layer that was asked for.
         """
         self._made = None
+        listening = {"callback": callback, "progress": progress, "stopped": stopped}
+        for name, listener in listening.items():
+            if listener is not None and not callable(listener):
+                raise UsageError(f"{name} is a function, not {type(listener).__name__}")
         picture = init if isinstance(init, np.ndarray | Image.Image) else None
         given_options: dict[str, object] = {"length": length, "ratio": ratio, "n_iter": n_iter}
         given_options |= {"init": init} if picture is None else {}

@@ -73,9 +73,8 @@ def check(
     pictures = tuple(as_rgb(style) for style in _listed(styles))
     if not pictures:
         raise UsageError("there is no style image; give at least one")
-    if isinstance(style_masks, str):
-        style_masks = [style_masks]
-    masks = tuple(as_mask(mask, rgb.shape) for mask in (() if style_masks is None else style_masks))
+    listed = () if style_masks is None else _listed(style_masks)
+    masks = tuple(as_mask(mask, rgb.shape) for mask in listed)
     if masks and len(masks) != len(pictures):
         raise UsageError(
             f"there are {len(masks)} style masks for {len(pictures)} style images; give one each"

@@ -97,6 +97,30 @@ def test_a_folder_is_gone_on_with(run, tmp_path):
     assert (results / "a-sweet-strength0.5.jpg").is_file()
 
 
+def test_another_depth_is_another_picture(run, tmp_path):
+    flags = ("-c", CAT, CAT.with_name("coffee.jpg"), "-o", tmp_path / "out", "-l", 64)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        images.save(photos / name, images.load(CAT)[:64, :80])
+    flags = ("-c", photos, "-o", tmp_path / "out", "-l", 64)
+    assert run(*flags)[0] == 0
+    tifs = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in tifs] == ["a-sweet.jpg", "b-sweet.jpg"]
+    # As if they had been made in a format of more bits.
+    first = recipe_of(tifs[0])
+    assert first["depth"] == 8
+    images.save(tifs[0], images.load(tifs[0]), parameters={**first, "depth": 16})
+    code, _, err = run(*flags)
+    assert code == 0
+    assert err.count("is there already") == 1
+    assert "is another picture (depth), which stays: this one becomes a-sweet-depth8.jpg" in err
+
+
+def recipe_of(path: Path) -> dict:
+    return images.read_parameters(path)
+
+
 def test_like_repeats_a_picture(run, net, tmp_path):
     first, again = tmp_path / "first.png", tmp_path / "again.png"
     assert run("-c", CAT, "-o", first, "-l", 90, "--strength", 0.7)[0] == 0
