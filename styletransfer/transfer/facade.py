@@ -5,27 +5,29 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from PIL import Image
 
 from styletransfer import images
 from styletransfer.display import Display
-from styletransfer.errors import UsageError, WeightsError
-from styletransfer.feedforward import Stylizer
+from styletransfer.errors import UsageError
 from styletransfer.images import colour
 from styletransfer.images.arrays import Picture
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
-from styletransfer.runtime.devices import CPU, choose_device
+from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, make, presets
-from styletransfer.transfer import goals, inputs, stages, stylized
+from styletransfer.transfer import goals, inputs, stages
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.weights.loading import LoadedNetwork, load_network
+
+if TYPE_CHECKING:
+    from styletransfer.feedforward import Stylizer
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class StyleTransfer:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
         self._models, self._fetching = models, progress
-        self._stylizer: Stylizer | None = None
+        self._painter: Stylizer | None = None
         self._turn = threading.RLock()  # what is prepared serves one run at a time
         self._made: tuple[Result, Callable[[np.ndarray], np.ndarray]] | None = None
 
@@ -212,30 +214,15 @@ class StyleTransfer:
 
     def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
         """Return what a run begins with, its first image painted in one pass."""
-        first = stages.plan(settings, given.content.shape, self.network.input_size)[0]
-        if self._stylizer is None:
-            self._stylizer = self._opened(self._fetching or display.show)
-        weights = goals.style_weights(settings, len(given.styles))
-        size = first.size(given.content.shape)
-        return replace(given, init=stylized.paint(self._stylizer, given, weights, size))
+        from styletransfer.transfer import stylized  # here: few runs need it, and it takes a while
 
-    def _opened(self, fetching: Callable[[Download], None]) -> Stylizer:
-        """Return what paints first images."""
-        gpu_id = -1 if self.device.provider == CPU else self.device.index
-        try:
-            return Stylizer(
-                gpu_id=gpu_id,
-                threads=self.device.threads,
-                models=self._models,
-                report=logger.info,
-                progress=fetching,
-            )
-        except WeightsError as error:
-            raise WeightsError(
-                "init is 'stylized', which needs networks that are neither here nor to be had now;"
-                " take another, such as 'content':",
-                [error.text, *error.details],
-            ) from error
+        first = stages.plan(settings, given.content.shape, self.network.input_size)[0]
+        weights = goals.style_weights(settings, len(given.styles))
+        if self._painter is None:
+            fetching = self._fetching or display.show
+            self._painter = stylized.painter(self.device, self._models, fetching)
+        size = first.size(given.content.shape)
+        return replace(given, init=stylized.paint(self._painter, given, weights, size))
 
     @property
     def summary(self) -> Summary | None:

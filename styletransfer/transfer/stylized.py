@@ -1,16 +1,35 @@
 """A first image that a network paints in one pass: the content in the run's own styles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from styletransfer.errors import WeightsError
 from styletransfer.feedforward import Stylizer
 from styletransfer.feedforward.stylizer import SMALLEST
 from styletransfer.images.sizes import resize_smoothly
+from styletransfer.progress import Download
+from styletransfer.runtime.devices import CPU, Device
 from styletransfer.transfer.inputs import Inputs
 
 LONGEST = 448
 """The longest side that is painted: strokes of the network do not grow with the picture."""
+
+
+def painter(
+    device: Device, models: str | Path | None, fetching: Callable[[Download], None]
+) -> Stylizer:
+    """Return what paints first images; raise WeightsError if it is neither here nor to be had."""
+    gpu_id = -1 if device.provider == CPU else device.index
+    try:
+        return Stylizer(gpu_id=gpu_id, threads=device.threads, models=models, progress=fetching)
+    except WeightsError as error:
+        raise WeightsError(
+            "init is 'stylized', which needs networks that are neither here nor to be had now; take"
+            " another, such as 'content':",
+            [error.text, *error.details],
+        ) from error
 
 
 def paint(
