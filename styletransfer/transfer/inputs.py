@@ -73,7 +73,14 @@ def check(
     pictures = tuple(as_rgb(style) for style in _listed(styles))
     if not pictures:
         raise UsageError("there is no style image; give at least one")
-    listed = () if style_masks is None else _listed(style_masks)
+    if isinstance(style_masks, str):
+        style_masks = [style_masks]
+    try:
+        listed = list(() if style_masks is None else style_masks)
+    except TypeError:
+        raise UsageError(
+            f"style_masks is a list of masks, one a style, not {type(style_masks).__name__}"
+        ) from None
     masks = tuple(as_mask(mask, rgb.shape) for mask in listed)
     if masks and len(masks) != len(pictures):
         raise UsageError(
