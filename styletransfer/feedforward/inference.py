@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
-from styletransfer.errors import UsageError
-from styletransfer.feedforward import architecture
+from styletransfer.feedforward import architecture, oldopsets
 from styletransfer.feedforward.architecture import Architecture
 from styletransfer.feedforward.step import BATCH, MIXTURE, OUTPUT, PARAMETERS
 from styletransfer.onnxgrad import GraphBuilder
@@ -19,8 +18,8 @@ IMAGE, STYLES, STYLIZED = "image", "style_weights", "stylized"
 HALF = "/half"
 """What follows the name of weights that are kept in 16 bits."""
 
-OPSETS = range(15, 24)
-"""Opsets that a network can be written in."""
+NEWEST_OPSET = 23
+"""The last opset that a network can be written in; see `oldopsets` for the first."""
 
 _PROBE = 64  # any size whose sides are multiples of what a network needs
 
@@ -66,7 +65,7 @@ def network(
     size : (int, int), optional
         Height and width of pictures; by default any.
     opset : int
-        One of `OPSETS`.
+        From 11 to 23, with a size from 7.
 
     Returns
     -------
@@ -80,6 +79,7 @@ def network(
     UsageError
         If it is none of these opsets.
     """
+    oldopsets.check(opset, NEWEST_OPSET, size is None)
     # The margin and what is missing to a multiple are padded at once, around the network.
     graph = GraphBuilder()
     padded = graph.input("padded", (1, 3, _PROBE, _PROBE))
@@ -175,10 +175,9 @@ def _wrapped(
 
 
 def _in_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    if opset not in OPSETS:
-        raise UsageError(f"the opset is {opset}; give one from {OPSETS[0]} to {OPSETS[-1]}")
+    if opset < oldopsets.UNCHANGED:
+        return oldopsets.lower(model, opset)
     if opset <= OPSET:
-        # All that is used means the same in these; onnx's converter knows no older Pad.
         model.opset_import[0].version = opset
         return model
     converted = version_converter.convert_version(model, opset)

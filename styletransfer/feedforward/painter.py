@@ -8,7 +8,6 @@ import numpy as np
 from styletransfer.feedforward import fast, stages, tiles
 from styletransfer.feedforward.network import Network
 from styletransfer.images.arrays import as_rgb
-from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
 
@@ -77,7 +76,7 @@ class Painter:
             np.clip(values, 0, 1, out=target)
 
         graph = self._graph(*size)
-        output = _painting(graph)
+        (output,) = graph.outputs
         largest = max(
             4 * int(np.prod(graph.shape(name))) for node in graph.nodes for name in node.output
         )
@@ -105,14 +104,9 @@ class Painter:
 
     def _made(self, height: int, width: int) -> Session:
         graph = self.network.graph(height, width)
-        output = _painting(graph)
+        (output,) = graph.outputs
         fast.rewrite(graph)
         return Session(graph.model([output]).SerializeToString(), self._device)
-
-
-def _painting(graph: GraphBuilder) -> str:
-    """Return the output that is an image."""
-    return next(name for name in graph.outputs if graph.shape(name)[:2] == (1, 3))
 
 
 def _reflected(part: slice, length: int) -> np.ndarray | slice:

@@ -52,6 +52,19 @@ def test_a_tile_is_smaller_than_the_picture(monkeypatch):
     assert min(sizes) < (100, 100)
 
 
+def test_progress_is_told_to_the_last_tile(monkeypatch):
+    monkeypatch.setattr(painter, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 17)
+    found = network.read(candy(64).SerializeToString())
+    told = []
+    picture = np.random.default_rng(0).random((100, 200, 3), np.float32)
+    painter.Painter(found, Device()).paint(picture, tell=told.append)
+    assert 0 < told[0] < told[-1] == 1
+    assert told == sorted(told)
+    stages_of = 8
+    assert sum(done > 1 - 1 / stages_of for done in told) > 1  # of the last stage, too
+
+
 @pytest.mark.parametrize("name", ["multistyle26", "arbitrary_transform"])
 def test_published_networks(published, cat, name):
     found = network.read(published(name))
