@@ -27,6 +27,7 @@ _SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
 }
 _AHEAD = 3  # batches
+_DRAWS = 8  # of a crop that is not of one colour
 _ORDER, _CROP = 0, 1  # which random numbers
 
 
@@ -127,7 +128,7 @@ class Dataset:
         return np.stack([self._item(step * count + i) for i in range(count)])
 
     def _item(self, number: int) -> np.ndarray:
-        """Return what is seen as the so-and-so-many-th, from 0; what is broken gives way."""
+        """Return what is seen as the so-and-so-many-th, from 0; what is broken or plain gives way."""
         settings = self._settings
         epoch, place = divmod(number, len(self._paths))
         order = self._ordered(epoch)
@@ -139,11 +140,17 @@ class Dataset:
             if path in self._broken:
                 continue
             try:
-                picture = square(path, settings.image_size, crops, settings.zoom)
-                return picture[:, ::-1] if mirrored else picture
+                for _ in range(1 if crops is None else _DRAWS):
+                    picture = square(path, settings.image_size, crops, settings.zoom)
+                    # Norms of one colour divide by next to nothing, one after the other: what
+                    # comes back through them is beyond all numbers.
+                    if np.ptp(picture, axis=(0, 1)).any():
+                        return picture[:, ::-1] if mirrored else picture
             except ImageError as error:
                 self._skip(path, error)
-        raise StyleTransferError("none of the pictures of the dataset can be read")
+        raise StyleTransferError(
+            "none of the pictures of the dataset can be read and has more than one colour"
+        )
 
     def _skip(self, path: Path, error: ImageError) -> None:
         """Name a broken picture once, however many threads have come upon it."""

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,6 @@ def train(
 
     with ExitStack() as stack:
         stack.enter_context(locks.locked(place / ".lock", taken))
-        start = _start(training, digests)
         trainer = Trainer(
             trained.plain(settings),
             styles,
@@ -145,8 +144,13 @@ def train(
             training.gpu_id,
             training.threads,
         )
+        # With what follows from its base.
+        training = replace(training, settings=trainer.settings)
+        digests["base"] = trainer.base
+        start = _start(training, digests)
         if start is not None:
             _go_on(trainer, start)
+        settings = trainer.settings
         for name, style in zip(settings.style_image or (), styles, strict=True):
             number = "" if len(styles) == 1 else f"-{Path(name).stem}"
             shown = style.astype(np.float32) / np.float32(255)
@@ -326,5 +330,5 @@ class _Run:
         if done:
             checkpoints.write(place, checkpoint, done=True)
         checkpoints.prune(place, settings.checkpoints_kept)
-        network = Trained(settings, trainer.weights, trainer.steps, self._losses)
+        network = Trained(settings, trainer.weights, trainer.steps, self._losses, trainer.base)
         trained.save(self._training.network, network)
