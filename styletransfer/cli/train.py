@@ -107,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
         )
         return int(signals.code)
     logger.info("saved %s after %d steps", result.network, result.steps)
+    if result.style is not None:
+        logger.info("its new style is %d: stylize -m FILE --style %d", *[result.style] * 2)
     return 0
 
 

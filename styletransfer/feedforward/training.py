@@ -85,11 +85,14 @@ class Result:
         The network as it stands.
     steps, wanted : int
         How many steps there were, and how many there were to be.
+    style : int or None
+        The number of the style that was learnt, beside those of a base.
     """
 
     network: Path
     steps: int
     wanted: int
+    style: int | None = None
 
 
 def train(
@@ -237,7 +240,9 @@ class _Run:
                     self._leave()
             raise
         self._leave()
-        return Result(self._training.network, self._trainer.steps, self._wanted)
+        settings = self._settings
+        style = None if settings.learns_all or not settings.styles else settings.styles - 1
+        return Result(self._training.network, self._trainer.steps, self._wanted, style)
 
     def _take_steps(
         self, report: Callable[[TrainingProgress], None], stopped: Callable[[], bool]
