@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from styletransfer import weights
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.feedforward import architecture, configuration, trained
+from styletransfer.feedforward import architecture, trained
 from styletransfer.feedforward.architecture import Architecture
 from styletransfer.feedforward.configuration import Configuration
 from styletransfer.text import clause

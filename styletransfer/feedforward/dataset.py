@@ -128,7 +128,7 @@ class Dataset:
         return np.stack([self._item(step * count + i) for i in range(count)])
 
     def _item(self, number: int) -> np.ndarray:
-        """Return what is seen as the so-and-so-many-th, from 0; what is broken or plain gives way."""
+        """Return what is seen as the so-and-so-many-th, from 0, neither broken nor plain."""
         settings = self._settings
         epoch, place = divmod(number, len(self._paths))
         order = self._ordered(epoch)

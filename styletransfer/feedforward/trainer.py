@@ -84,7 +84,8 @@ class Trainer:
             weights = bases.first_weights(settings, base) if weights is None else weights
         self.settings = settings
         if len(pictures) != 1 and (settings.base or settings.arch != "multi"):
-            raise UsageError(f"there are {len(pictures)} styles; one, or the arch multi")
+            wanted = "with a base one at a time" if settings.base else "one, or the arch multi"
+            raise UsageError(f"there are {len(pictures)} styles; give {wanted}")
         self._device = choose_device(gpu_id, threads)[0]
         network = architecture.architecture(
             settings.arch, settings.width, settings.styles or len(pictures)

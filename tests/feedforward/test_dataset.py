@@ -56,6 +56,20 @@ def test_crops_by_chance_are_parts_of_the_picture(tmp_path):
     assert len(starts) > 4
 
 
+def test_crops_of_one_colour_give_way(tmp_path):
+    """Norms make infinite gradients of such."""
+    spot = np.ones((60, 60, 3), np.float32)
+    spot[24:36, 24:36] = 0
+    images.save(tmp_path / "spot.png", spot)
+    images.save(tmp_path / "white.png", np.ones((60, 60, 3), np.float32))
+    settings = dataclasses.replace(CHANCE, image_size=8, zoom=4.0)
+    data = Dataset(dataset.find(tmp_path), settings)
+    assert all(np.ptp(picture) for step in range(20) for picture in data.batch(step))
+    (tmp_path / "spot.png").unlink()
+    with pytest.raises(StyleTransferError, match="more than one colour"):
+        Dataset(dataset.find(tmp_path), settings).batch(0)
+
+
 def test_a_step_sees_the_same_whatever_came_before(photographs):
     paths = dataset.find(photographs)
     one, two = Dataset(paths, CHANCE), Dataset(paths, CHANCE)
