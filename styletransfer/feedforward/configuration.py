@@ -26,7 +26,7 @@ _OF_BASE: Mapping[str, object] = {
     "learning_rate": 1e-2,
     "image_size": 160,
     "style_weight": AUTO,
-    "tv_weight": 5e-8,
+    "tv_weight": 1e-7,
     "steps": 300,
     "checkpoint_every": 100,
     "crop": "random",
