@@ -98,13 +98,15 @@ def settled(settings: Configuration, base: Base) -> Configuration:
             f"the base {clause(settings.base, 200)} has the arch {base.arch!r}, whose normalisation"
             " has no scales and shifts that a style could learn; give another one, or --all"
         )
-    licences = dict.fromkeys(filter(None, (base.licence, settings.licence)))
+    licences = dict.fromkeys([base.licence, settings.licence])
+    if settings.styles is not None:
+        licences = dict.fromkeys([settings.licence])  # settled already
     return dataclasses.replace(
         settings,
         arch=base.arch,
         width=base.width,
         styles=styles,
-        licence="; ".join(licences) or None,
+        licence="; ".join(filter(None, licences)) or None,
     )
 
 

@@ -110,6 +110,7 @@ def test_the_file_tells_of_its_base(make, two):
     third = trained.read(train(make(path, {"naming": "third", "steps": 1})).network)
     assert third.network.styles == 4
     assert third.settings.licence == "CC0-1.0; CC-BY-4.0"
+    assert base.settled(third.settings, base.load(str(path), None)) == third.settings
 
 
 def test_a_network_of_one_style_gets_a_second(make, own):
