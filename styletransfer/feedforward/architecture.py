@@ -92,6 +92,8 @@ ARCHITECTURES: dict[str, tuple[Architecture, int]] = {
     "pytorch": (Architecture(""), 32),
     "small": (Architecture(""), 16),
     "multi": (Architecture(""), 32),
+    # Magenta's image_stylization, in its small size.
+    "multistyle26": (Architecture("c9s1-32,d32,d32,R32x6,u8,u4,c9s1-3", bounded=True), 32),
 }
 """What each name stands for, and its usual number of channels at the ends."""
 
@@ -106,7 +108,7 @@ def architecture(name: str, width: int | None = None, styles: int = 1) -> Archit
     """
     if name in ARCHITECTURES:
         kind, usual = ARCHITECTURES[name]
-        made = replace(kind, text=_usual(width or usual), styles=styles)
+        made = replace(kind, text=kind.text or _usual(width or usual), styles=styles)
     else:
         made = Architecture(name, styles=styles)
     convolutions(made)
@@ -211,6 +213,11 @@ def parameters(of: Architecture) -> list[Parameter]:
             shapes |= {"scale": rows, "shift": rows}
         found += [Parameter(f"{number:02d}/{role}", shape) for role, shape in shapes.items()]
     return found
+
+
+def is_of_style(name: str) -> bool:
+    """Whether a parameter is one that each style has of its own: a norm's scale or shift."""
+    return name.rpartition("/")[2] in ("scale", "shift")
 
 
 def idle(of: Architecture) -> set[str]:

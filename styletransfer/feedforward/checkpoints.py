@@ -31,6 +31,7 @@ CHANGEABLE = frozenset(
         *("epoch", "steps", "learning_rate"),
         *("checkpoint_every", "checkpoints_kept", "preview_every", "licence"),
         *("naming", "model_path", "style_image"),  # the style's pixels are compared
+        "base",  # so are its bytes
         *("checkpoint_exclude_scopes", "loss_model_file"),
     }
 )
@@ -48,7 +49,7 @@ class Checkpoint:
     configuration : mapping of str to object
         All keys.
     digests : mapping of str to str
-        sha256 of the styles' pixels and of the dataset's names.
+        sha256 of the styles' pixels, of the dataset's names and of the base.
     """
 
     state: Mapping[str, np.ndarray]
@@ -166,6 +167,8 @@ def check_fits(path: Path, checkpoint: Checkpoint, now: Checkpoint) -> None:
             raise _refusal(path, f"{name} was {clause(was)} and is {clause(wanted)}")
     if checkpoint.digests.get("style") != now.digests.get("style"):
         raise _refusal(path, "the style was another picture, or of another size")
+    if checkpoint.digests.get("base", "") != now.digests.get("base", ""):
+        raise _refusal(path, "the base was another network")
 
 
 def _refusal(path: Path, what: str) -> UsageError:

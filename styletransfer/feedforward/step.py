@@ -55,6 +55,20 @@ class Plan:
     dtype: npt.DTypeLike = np.float32
 
     @property
+    def styles(self) -> int:
+        """How many styles are learnt; others that the network has rest."""
+        return 1 if self.settings.base else self.network.styles
+
+    @property
+    def resting(self) -> set[str]:
+        """The names of the parameters that are not learnt."""
+        idle = architecture.idle(self.network)
+        if not self.settings.base or self.settings.learns_all:
+            return idle
+        names = [entry.name for entry in architecture.parameters(self.network)]
+        return idle | {name for name in names if not architecture.is_of_style(name)}
+
+    @property
     def layers(self) -> list[str]:
         """The layers of the loss network that are compared, each once."""
         return list(dict.fromkeys([*self.settings.content_layers, *self.settings.style_layers]))
@@ -140,8 +154,8 @@ def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tu
     """Append all but Adam; return the tensors of what is painted and of the gradient."""
     painted, loss, names = _forward(graph, plan, shape)
     one = graph.constant(np.ones(1, plan.dtype), "one")
-    still = architecture.idle(plan.network)
-    moving = [name for name in names if name not in still]
+    resting = plan.resting
+    moving = [name for name in names if name not in resting]
     rules = RULES | {"Conv": conv_rule(winograd.weight_gradient(plan.choose))}
     gradients = onnxgrad.backward(graph, {loss: one}, moving, rules)
     winograd.rewrite(graph, plan.choose)
@@ -177,7 +191,7 @@ def _loss(graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: st
         size = _target_shape(plan, graph, seen[layer])
         target = graph.input(f"target/{layer}", size, plan.dtype)
         with graph.scope(f"loss/style/{layer}"):
-            if mixture is not None:
+            if mixture is not None and plan.styles > 1:
                 target = _mixed(graph, target, mixture)
             values[f"style/{layer}"] = losses.style(graph, seen[layer], target, settings)
     with graph.scope("loss/tv"):
@@ -190,7 +204,7 @@ def _loss(graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: st
 
 def _target_shape(plan: Plan, graph: GraphBuilder, features: str) -> tuple[int, int, int]:
     channels = graph.shape(features)[1]
-    return plan.network.styles, channels, channels
+    return plan.styles, channels, channels
 
 
 def _mixed(graph: GraphBuilder, targets: str, mixture: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from styletransfer.errors import UsageError
 from styletransfer.feedforward import architecture, configuration, inference, losses, step
+from styletransfer.feedforward import base as bases
 from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.runtime.devices import choose_device
 from styletransfer.runtime.session import Session
@@ -43,11 +44,13 @@ class Trainer:
     Attributes
     ----------
     settings : Configuration
-        The configuration.
+        The configuration, with what follows from its base.
     learning_rate : float
         Of the steps from now on.
     steps : int
         How many there were.
+    base : str
+        The sha256 of the file that the network began from, or nothing.
 
     Raises
     ------
@@ -72,12 +75,21 @@ class Trainer:
         gpu_id: int = -1,
         threads: int = 0,
     ) -> None:
-        self.settings = settings = configuration.read(config)
+        settings = configuration.read(config)
         pictures = [style] if isinstance(style, np.ndarray) else list(style)
-        if settings.arch != "multi" and len(pictures) != 1:
-            raise UsageError(f"there are {len(pictures)} styles; one, or the arch multi")
+        self.base = ""
+        if settings.base is not None:
+            base = bases.load(settings.base, models)
+            self.base, settings = base.digest, bases.settled(settings, base)
+            weights = bases.first_weights(settings, base) if weights is None else weights
+        self.settings = settings
+        if len(pictures) != 1 and (settings.base or settings.arch != "multi"):
+            wanted = "with a base one at a time" if settings.base else "one, or the arch multi"
+            raise UsageError(f"there are {len(pictures)} styles; give {wanted}")
         self._device = choose_device(gpu_id, threads)[0]
-        network = architecture.architecture(settings.arch, settings.width, len(pictures))
+        network = architecture.architecture(
+            settings.arch, settings.width, settings.styles or len(pictures)
+        )
         compared = _loss_network(settings, models)
         self._plan = step.Plan(settings, network, compared)
         compared.check(self._plan.layers)
@@ -259,7 +271,8 @@ class Trainer:
         inputs = {step.BATCH: planes}
         styles = self._plan.network.styles
         if styles > 1:
-            turns = (self.steps * len(planes) + np.arange(len(planes))) % styles
+            turns = (self.steps * len(planes) + np.arange(len(planes))) % self._plan.styles
+            turns += styles - self._plan.styles  # those that are learnt are the last ones
             inputs[step.MIXTURE] = np.eye(styles, dtype=np.float32)[turns]
         return inputs
 
