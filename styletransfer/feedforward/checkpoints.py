@@ -28,6 +28,7 @@ _MOST_ARRAYS = 1000
 CHANGEABLE = frozenset(
     {
         *("content_weight", "style_weight", "tv_weight", "content_layers", "style_layers"),
+        *("stability", "shift"),
         *("epoch", "steps", "learning_rate"),
         *("checkpoint_every", "checkpoints_kept", "preview_every", "licence"),
         *("naming", "model_path", "style_image"),  # the style's pixels are compared

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from styletransfer.errors import UsageError
-from styletransfer.feedforward.architecture import ARCHITECTURES
+from styletransfer.feedforward.architecture import ARCHITECTURES, ENLARGING
 from styletransfer.settings.kinds import Choice, Number, Text
 from styletransfer.settings.options import Options, describe, option
 
@@ -17,6 +17,8 @@ _FAMILIES = ("tf", "pytorch")
 _PICTURES, _RECORDS = "the pictures", "what is written"
 _MOST_STYLES = 64
 _NAMING = re.compile(r"[\w-][\w.-]{0,99}")
+# What super-resolution compares by default, as Johnson's: what is seen alone.
+_OF_ENLARGING: Mapping[str, object] = {"content_layers": ["conv2_2"], "style_layers": []}
 VARIATIONS = ("mean-squares", "absolute", "squares")
 
 
@@ -35,6 +37,7 @@ class LayerWeights:
     ``vgg_16/conv3/conv3_3`` and ``relu3_3`` are ``conv3_3``, which is meant after its ReLU.
     """
 
+    least: int = 1
     metavar: str = "LAYER[=WEIGHT]"
     nargs: str = "+"
 
@@ -56,7 +59,7 @@ class LayerWeights:
             if not layer or layer in layers:
                 raise ValueError(f"{wanted}, each once")
             layers[layer] = weight.read(number)
-        if not layers:
+        if len(layers) < self.least:
             raise ValueError(wanted)
         return layers
 
@@ -169,6 +172,18 @@ class Configuration(Options):
     tv_weight: float = option(
         0.0, _weight("a number that is not negative, such as 1e-6"), "weight of variation", _LOSS
     )
+    stability: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where noise is added to the picture",
+        _LOSS,
+    )
+    shift: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where the picture is moved by some pixels",
+        _LOSS,
+    )
     image_size: int = option(
         256, _positive("a whole number of pixels, such as 256", True), "sides of crops", _TRAINER
     )
@@ -182,8 +197,8 @@ class Configuration(Options):
     )
     style_layers: Mapping[str, float] = option(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-        LayerWeights(),
-        "where the style is compared",
+        LayerWeights(least=0),
+        "where the style is compared; without any there is no style_image",
         _LOSS,
     )
     checkpoint_exclude_scopes: str | None = option(None, Text("a text"), "read, not used", _TRAINER)
@@ -267,6 +282,8 @@ def read(values: Mapping[str, object], where: str = "the configuration") -> Conf
         For a key that there is not, naming the nearest, or a value that cannot work.
     """
     known = describe(Configuration)
+    if values.get("arch") in ENLARGING:
+        values = {**_OF_ENLARGING, **values}
     for name in values:
         if name in known:
             continue

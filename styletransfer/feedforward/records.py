@@ -10,6 +10,7 @@ import numpy as np
 
 from styletransfer import images, storage
 from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.feedforward import losses
 from styletransfer.progress import TrainingProgress
 
 LOSSES, PREVIEWS = "losses.csv", "previews"
@@ -17,6 +18,7 @@ _FIRST_COLUMNS = ("step", "seconds", "learning_rate", "loss")
 _SUMMARY_EVERY = 25  # steps, as hzy46's trainer
 # What hzy46's trainer calls the terms.
 _TAGS = {"content": "content_loss", "style": "style_loss", "tv": "regularizer_loss"}
+_MORE_TAGS = {name: f"{name}_loss" for name in (losses.STABILITY, losses.SHIFT)}
 
 
 class Records:
@@ -120,7 +122,8 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
 def _summary(step: TrainingProgress, weights: Mapping[str, float]) -> dict[str, float]:
     """Return what hzy46's trainer tells TensorBoard, by its tags."""
     tags = {"total_loss": step.loss}
-    for kind, name in _TAGS.items():
+    more = {kind: name for kind, name in _MORE_TAGS.items() if kind in step.terms}
+    for kind, name in {**_TAGS, **more}.items():
         tags[f"losses/{name}"] = step.terms[kind]
         parts = (t for t in weights if t.split("/", 1)[0] == kind)
         tags[f"weighted_losses/weighted_{name}"] = sum(weights[t] * step.terms[t] for t in parts)
