@@ -49,7 +49,7 @@ class Checkpoint:
     configuration : mapping of str to object
         All keys.
     digests : mapping of str to str
-        sha256 of the styles' pixels and of the dataset's names.
+        sha256 of the styles' pixels, of the dataset's names and of the loss network's weights.
     """
 
     state: Mapping[str, np.ndarray]
@@ -167,6 +167,11 @@ def check_fits(path: Path, checkpoint: Checkpoint, now: Checkpoint) -> None:
             raise _refusal(path, f"{name} was {clause(was)} and is {clause(wanted)}")
     if checkpoint.digests.get("style") != now.digests.get("style"):
         raise _refusal(path, "the style was another picture, or of another size")
+    # Checkpoints did not always have it.
+    weights = checkpoint.digests.get("loss_network", now.digests.get("loss_network"))
+    if weights != now.digests.get("loss_network"):
+        model, other = clause(now.configuration["loss_model"]), now.digests.get("loss_network")
+        raise _refusal(path, f"the weights of {model} had sha256 {clause(weights)}, now {other}")
 
 
 def _refusal(path: Path, what: str) -> UsageError:

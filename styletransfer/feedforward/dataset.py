@@ -28,6 +28,7 @@ _SUFFIXES = {
 }
 _AHEAD = 3  # batches
 _ORDER, _CROP = 0, 1  # which random numbers
+_LEAST_SPREAD = 1.0  # grey levels, of a picture that shows something
 
 
 def find(folder: Path) -> list[Path]:
@@ -127,7 +128,7 @@ class Dataset:
         return np.stack([self._item(step * count + i) for i in range(count)])
 
     def _item(self, number: int) -> np.ndarray:
-        """Return what is seen as the so-and-so-many-th, from 0; what is broken gives way."""
+        """Return what is seen as the so-and-so-many-th, from 0, unless it is broken or plain."""
         settings = self._settings
         epoch, place = divmod(number, len(self._paths))
         order = self._ordered(epoch)
@@ -140,10 +141,13 @@ class Dataset:
                 continue
             try:
                 picture = square(path, settings.image_size, crops, settings.zoom)
-                return picture[:, ::-1] if mirrored else picture
+                if not _is_plain(picture):
+                    return picture[:, ::-1] if mirrored else picture
             except ImageError as error:
                 self._skip(path, error)
-        raise StyleTransferError("none of the pictures of the dataset can be read")
+        raise StyleTransferError(
+            "none of the pictures of the dataset can be read, or shows anything but one colour"
+        )
 
     def _skip(self, path: Path, error: ImageError) -> None:
         """Name a broken picture once, however many threads have come upon it."""
@@ -159,6 +163,16 @@ class Dataset:
             random = np.random.default_rng((self._settings.seed, _ORDER, epoch))
             self._order = known = (epoch, random.permutation(len(self._paths)))
         return known[1]
+
+
+def _is_plain(picture: np.ndarray) -> bool:
+    """Whether there is nothing to see.
+
+    Instance norm divides by the spread of each channel. Where that is zero, in all layers,
+    gradients grow a hundred times from one to the next, beyond what float32 holds, and Adam's means
+    with them.
+    """
+    return bool(picture.std(axis=(0, 1)).max() < _LEAST_SPREAD)
 
 
 class Ahead:

@@ -256,7 +256,7 @@ class Trainer:
 
     def _begin_at(self, start: Mapping[str, float]) -> None:
         """Take the weights of terms from their values at a first batch."""
-        self._start = start
+        self._start = {name: start[name] for name in filter(losses.is_compared, start)}
         self._terms = losses.normalised(losses.terms(self.settings), start)
 
     def _all_inputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:

@@ -68,7 +68,9 @@ def test_a_step_sees_the_same_whatever_came_before(photographs):
 
 def test_every_epoch_has_every_picture_in_another_order(tmp_path):
     for i in range(7):
-        images.save(tmp_path / f"{i}.png", np.full((30, 30, 3), i / 7, np.float32))
+        shown = np.full((30, 30, 3), i / 7, np.float32)
+        shown[15:] = 1
+        images.save(tmp_path / f"{i}.png", shown)
     data = Dataset(dataset.find(tmp_path), dataclasses.replace(CONFIGURATION, batch_size=1))
     orders = [[int(data.batch(7 * e + i)[0, 0, 0, 0]) for i in range(7)] for e in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == [round(255 * i / 7) for i in range(7)]
@@ -83,6 +85,17 @@ def test_a_broken_picture_is_named_once_and_replaced(photographs, caplog):
     assert len(named) == 1
     # One that knows already what is broken sees the same.
     np.testing.assert_array_equal(data.batch(0), batches[0])
+
+
+def test_plain_pictures_give_way(tmp_path):
+    """Their gradients, of networks with instance norm, would be beyond all bounds."""
+    images.save(tmp_path / "a.png", np.full((40, 40, 3), 0.5, np.float32))
+    with pytest.raises(StyleTransferError, match="anything but one colour"):
+        Dataset(dataset.find(tmp_path), CONFIGURATION).batch(0)
+    images.save(tmp_path / "b.png", picture(0, (40, 40)))
+    data = Dataset(dataset.find(tmp_path), CONFIGURATION)
+    spreads = np.concatenate([data.batch(i).std(axis=(1, 2)).max(axis=1) for i in range(5)])
+    assert spreads.min() > 1
 
 
 def test_a_dataset_of_broken_pictures_is_told(tmp_path):
