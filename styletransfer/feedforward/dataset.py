@@ -27,8 +27,8 @@ _SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
 }
 _AHEAD = 3  # batches
+_DRAWS = 8  # of a crop that is not of one colour
 _ORDER, _CROP = 0, 1  # which random numbers
-_LEAST_SPREAD = 1.0  # grey levels, of a picture that shows something
 
 
 def find(folder: Path) -> list[Path]:
@@ -140,13 +140,16 @@ class Dataset:
             if path in self._broken:
                 continue
             try:
-                picture = square(path, settings.image_size, crops, settings.zoom)
-                if not _is_plain(picture):
-                    return picture[:, ::-1] if mirrored else picture
+                for _ in range(1 if crops is None else _DRAWS):
+                    picture = square(path, settings.image_size, crops, settings.zoom)
+                    # Norms of one colour divide by next to nothing, one after the other: what
+                    # comes back through them is beyond all numbers.
+                    if np.ptp(picture, axis=(0, 1)).any():
+                        return picture[:, ::-1] if mirrored else picture
             except ImageError as error:
                 self._skip(path, error)
         raise StyleTransferError(
-            "none of the pictures of the dataset can be read, or shows anything but one colour"
+            "none of the pictures of the dataset can be read and has more than one colour"
         )
 
     def _skip(self, path: Path, error: ImageError) -> None:
@@ -163,16 +166,6 @@ class Dataset:
             random = np.random.default_rng((self._settings.seed, _ORDER, epoch))
             self._order = known = (epoch, random.permutation(len(self._paths)))
         return known[1]
-
-
-def _is_plain(picture: np.ndarray) -> bool:
-    """Whether there is nothing to see.
-
-    Instance norm divides by the spread of each channel. Where that is zero, in all layers,
-    gradients grow a hundred times from one to the next, beyond what float32 holds, and Adam's means
-    with them.
-    """
-    return bool(picture.std(axis=(0, 1)).max() < _LEAST_SPREAD)
 
 
 class Ahead:

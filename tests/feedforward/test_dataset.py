@@ -90,12 +90,12 @@ def test_a_broken_picture_is_named_once_and_replaced(photographs, caplog):
 def test_plain_pictures_give_way(tmp_path):
     """Their gradients, of networks with instance norm, would be beyond all bounds."""
     images.save(tmp_path / "a.png", np.full((40, 40, 3), 0.5, np.float32))
-    with pytest.raises(StyleTransferError, match="anything but one colour"):
+    with pytest.raises(StyleTransferError, match="more than one colour"):
         Dataset(dataset.find(tmp_path), CONFIGURATION).batch(0)
     images.save(tmp_path / "b.png", picture(0, (40, 40)))
     data = Dataset(dataset.find(tmp_path), CONFIGURATION)
     spreads = np.concatenate([data.batch(i).std(axis=(1, 2)).max(axis=1) for i in range(5)])
-    assert spreads.min() > 1
+    assert spreads.min() > 0
 
 
 def test_a_dataset_of_broken_pictures_is_told(tmp_path):
