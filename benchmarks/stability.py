@@ -11,7 +11,7 @@ from benchmarks.common import STYLE, arguments, machine
 from styletransfer.feedforward import Trainer, configuration, dataset
 from styletransfer.feedforward.dataset import Dataset
 
-CASES = ({}, {"stability": 20}, {"stability": 20, "shift": 20})
+CASES = ({}, {"stability": 100}, {"stability": 100, "shift": 100})
 HELD_OUT = 8  # pictures that nothing is learnt from
 NOISE = 5.0  # σ in grey levels, of one frame
 MOVED = 3  # pixels
@@ -24,7 +24,9 @@ def config(options, case: dict[str, float]) -> dict[str, object]:
         "width": options.width,
         "image_size": options.size,
         "batch_size": 2,
+        "learning_rate": 3e-3,
         "content_layers": ["conv2_2"],
+        "style_layers": ["conv1_2", "conv2_2", "conv3_3"],
         "style_weight": "auto",
         "crop": "random",
         "zoom": 1.5,
@@ -60,6 +62,7 @@ def one(trainer: Trainer, batch: np.ndarray) -> dict[str, float]:
     return {
         "content": terms["content"],
         "style": terms["style"],
+        "sparse noise": terms.get("stability") or float("nan"),
         "noise": float(np.square(noisy[0] - noisy[1]).mean()),
         "motion": float(np.square(back - plain)[:, inner, inner].mean()),
     }
@@ -70,7 +73,7 @@ def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--dataset", type=Path, required=True, help="the folder of photographs")
     parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=300)
     options = parser.parse_args()
     print(machine(options.threads), "\n")
