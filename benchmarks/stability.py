@@ -13,6 +13,7 @@ from styletransfer.feedforward.dataset import Dataset
 
 CASES = ({}, {"stability": 100}, {"stability": 100, "shift": 100})
 HELD_OUT = 8  # pictures that nothing is learnt from
+LEAST_SPREAD = 30  # grey levels, of those
 NOISE = 5.0  # σ in grey levels, of one frame
 MOVED = 3  # pixels
 
@@ -35,37 +36,48 @@ def config(options, case: dict[str, float]) -> dict[str, object]:
     }
 
 
-def measured(options, case: dict[str, float]) -> dict[str, float]:
-    """Train, and return the losses and the flicker of what was not learnt from."""
+def measured(options, case: dict[str, float]) -> dict[str, np.ndarray]:
+    """Train, and return for each picture that was not learnt from the losses and the flicker."""
     settings = configuration.read(config(options, case))
-    paths = dataset.find(options.dataset)
+    learnt, held = parted(options)
     style = dataset.square(STYLE, options.size, None, 1)
     trainer = Trainer(config(options, case), style, models=options.models, threads=options.threads)
-    data = Dataset(paths[HELD_OUT:], settings)
+    data = Dataset(learnt, settings)
     for i in range(options.steps):
         trainer.step(data.batch(i))
-    held = np.stack([dataset.square(p, options.size, None, 1) for p in paths[:HELD_OUT]])
-    batches = held.reshape(-1, settings.batch_size, *held.shape[1:])
-    rows = [one(trainer, batch) for batch in batches]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return flicker(options, trainer, held)
 
 
-def one(trainer: Trainer, batch: np.ndarray) -> dict[str, float]:
-    """Return the losses and the flicker of one batch."""
-    terms, _ = trainer.evaluate(batch)
+def parted(options) -> tuple[list[Path], np.ndarray]:
+    """Return what is learnt from, and some pictures that are not."""
+    learnt, held = [], []
+    for path in dataset.find(options.dataset):
+        picture = dataset.square(path, options.size, None, 1)
+        # Whatever a network has learnt, of a plain picture it paints the noise alone.
+        if len(held) < HELD_OUT and picture.std(axis=(0, 1)).max() > LEAST_SPREAD:
+            held.append(picture)
+        else:
+            learnt.append(path)
+    return learnt, np.stack(held)
+
+
+def flicker(options, trainer: Trainer, held: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the losses of pictures, and how much paintings differ by noise and by motion."""
+    config = {**trainer.settings.__dict__, "stability": 0.0, "shift": 0.0}
+    style = dataset.square(STYLE, options.size, None, 1)
+    one = Trainer(config, style, trainer.weights, options.models, threads=options.threads)
     chance = np.random.default_rng(0)
-    frames = [batch + chance.normal(0, NOISE, batch.shape) for _ in range(2)]
-    noisy = [trainer.paint(np.clip(frame, 0, 255) / 255) for frame in frames]
-    moved = trainer.paint(np.roll(batch, MOVED, axis=(1, 2)))
-    back, plain = np.roll(moved, -MOVED, axis=(1, 2)), trainer.paint(batch)
     inner = slice(16, -16)  # what came around is elsewhere
-    return {
-        "content": terms["content"],
-        "style": terms["style"],
-        "sparse noise": terms.get("stability") or float("nan"),
-        "noise": float(np.square(noisy[0] - noisy[1]).mean()),
-        "motion": float(np.square(back - plain)[:, inner, inner].mean()),
-    }
+    rows = []
+    for picture in held[:, np.newaxis]:
+        terms, _ = one.evaluate(picture)
+        frames = [picture + chance.normal(0, NOISE, picture.shape) for _ in range(2)]
+        noisy = [one.paint(np.clip(frame, 0, 255) / 255) for frame in frames]
+        moved = one.paint(np.roll(picture, MOVED, axis=(1, 2)))
+        motion = np.roll(moved, -MOVED, axis=(1, 2)) - one.paint(picture)
+        row = [terms["content"], terms["style"], np.square(noisy[0] - noisy[1]).mean()]
+        rows.append([*row, np.square(motion)[:, inner, inner].mean()])
+    return dict(zip(("content", "style", "noise", "motion"), np.array(rows).T, strict=True))
 
 
 def main() -> None:
@@ -79,11 +91,13 @@ def main() -> None:
     print(machine(options.threads), "\n")
     print("| | content | style | flicker by noise | by motion |")
     print("|---|---|---|---|---|")
-    plain: dict[str, float] = {}
+    plain: dict[str, np.ndarray] = {}
     for case in CASES:
         values = measured(options, case)
         plain = plain or values
-        columns = [f"{x:.4g} ({x / plain[name]:.2f})" for name, x in values.items()]
+        columns = [
+            f"{x.mean():.4g} ({x.mean() / plain[name].mean():.2f})" for name, x in values.items()
+        ]
         said = ", ".join(f"{name} {weight}" for name, weight in case.items()) or "neither"
         print(f"| {said} |", " | ".join(columns), "|", flush=True)
 
