@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="the folder of photographs")
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     options = parser.parse_args()
     print(machine(options.threads), "\n")
     print("| | content | style | flicker by noise | by motion |")

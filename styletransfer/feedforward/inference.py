@@ -163,10 +163,11 @@ def _wrapped(
     ]
     nodes = [*before, *inner.graph.node, *after]
     read = {name for node in nodes for name in node.input}
-    pictures = ["N", 3, *(size or ("H", "W"))]
-    paintings = ["N", 3, *(of.times * n for n in size)] if size else pictures
-    if size is None and of.times > 1:
-        paintings = ["N", 3, f"{of.times}*H", f"{of.times}*W"]
+    pictures: list[int | str | None] = ["N", 3, *(size or ("H", "W"))]
+    paintings = pictures
+    if of.times > 1:
+        larger = (of.times * n for n in size) if size else (f"{of.times}*{n}" for n in "HW")
+        paintings = ["N", 3, *larger]
     inputs = [helper.make_tensor_value_info(IMAGE, onnx.TensorProto.FLOAT, pictures)]
     inputs += [value for value in inner.graph.input if value.name == STYLES]
     graph = helper.make_graph(
