@@ -19,6 +19,7 @@ from PIL import Image
 
 from styletransfer.errors import ImageError, StyleTransferError, UsageError
 from styletransfer.feedforward.configuration import Configuration
+from styletransfer.feedforward.steadiness import PIXELS
 from styletransfer.images import reading
 
 _logger = logging.getLogger(__name__)
@@ -134,6 +135,8 @@ class Dataset:
         order = self._ordered(epoch)
         chance = np.random.default_rng((settings.seed, _CROP, number))
         mirrored = settings.flip and chance.random() < 0.5
+        # What is seen in any case, also where `shift` cuts off rows and columns.
+        inner = slice(PIXELS, -PIXELS) if settings.shift else slice(None)
         crops = chance if settings.crop == "random" else None
         for i in range(len(order)):
             path = self._paths[order[(place + i) % len(order)]]
@@ -144,7 +147,7 @@ class Dataset:
                     picture = square(path, settings.image_size, crops, settings.zoom)
                     # Norms of one colour divide by next to nothing, one after the other: what
                     # comes back through them is beyond all numbers.
-                    if np.ptp(picture, axis=(0, 1)).any():
+                    if np.ptp(picture[inner, inner], axis=(0, 1)).any():
                         return picture[:, ::-1] if mirrored else picture
             except ImageError as error:
                 self._skip(path, error)

@@ -22,7 +22,7 @@ STILL = "painted/still"
 
 _DEVIATION, _LARGEST, _SHARE = 0.35, 1.0, 0.2  # of noise, in the units of what is normalised
 _SPREAD = 255 * np.reshape([0.229, 0.224, 0.225], (3, 1, 1))  # one such unit, RGB
-_PIXELS = 8  # by how many a picture is moved at most; or by more, for a network's multiple
+PIXELS = 8  # by how many a picture is moved at most; or by more, for a network's multiple
 _RANDOM = 2  # which random numbers, of those that the seed gives
 
 
@@ -86,7 +86,7 @@ def inputs(
 
 
 def _reach(network: Architecture) -> int:
-    return -(-_PIXELS // network.multiple) * network.multiple
+    return -(-PIXELS // network.multiple) * network.multiple
 
 
 def _part(
