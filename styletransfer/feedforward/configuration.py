@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from styletransfer.errors import UsageError
-from styletransfer.feedforward.architecture import ARCHITECTURES
+from styletransfer.feedforward.architecture import ARCHITECTURES, ENLARGING
 from styletransfer.settings.kinds import Choice, Number, Text
 from styletransfer.settings.options import Options, describe, option
 
@@ -34,6 +34,8 @@ _OF_BASE: Mapping[str, object] = {
     "flip": True,
 }
 """Defaults of a training with a base, which has few steps, and perhaps few photographs."""
+# What super-resolution compares by default, as Johnson's: what is seen alone.
+_OF_ENLARGING: Mapping[str, object] = {"content_layers": ["conv2_2"], "style_layers": []}
 VARIATIONS = ("mean-squares", "absolute", "squares")
 
 
@@ -52,6 +54,7 @@ class LayerWeights:
     ``vgg_16/conv3/conv3_3`` and ``relu3_3`` are ``conv3_3``, which is meant after its ReLU.
     """
 
+    least: int = 1
     metavar: str = "LAYER[=WEIGHT]"
     nargs: str = "+"
 
@@ -73,7 +76,7 @@ class LayerWeights:
             if not layer or layer in layers:
                 raise ValueError(f"{wanted}, each once")
             layers[layer] = weight.read(number)
-        if not layers:
+        if len(layers) < self.least:
             raise ValueError(wanted)
         return layers
 
@@ -186,6 +189,18 @@ class Configuration(Options):
     tv_weight: float = option(
         0.0, _weight("a number that is not negative, such as 1e-6"), "weight of variation", _LOSS
     )
+    stability: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where noise is added to the picture",
+        _LOSS,
+    )
+    shift: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where the picture is moved by some pixels",
+        _LOSS,
+    )
     image_size: int = option(
         256, _positive("a whole number of pixels, such as 256", True), "sides of crops", _TRAINER
     )
@@ -199,8 +214,8 @@ class Configuration(Options):
     )
     style_layers: Mapping[str, float] = option(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-        LayerWeights(),
-        "where the style is compared",
+        LayerWeights(least=0),
+        "where the style is compared; without any there is no style_image",
         _LOSS,
     )
     checkpoint_exclude_scopes: str | None = option(None, Text("a text"), "read, not used", _TRAINER)
@@ -311,6 +326,8 @@ def read(values: Mapping[str, object], where: str = "the configuration") -> Conf
         For a key that there is not, naming the nearest, or a value that cannot work.
     """
     known = describe(Configuration)
+    if values.get("arch") in ENLARGING:
+        values = {**_OF_ENLARGING, **values}
     for name in values:
         if name in known:
             continue

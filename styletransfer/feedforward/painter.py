@@ -86,6 +86,10 @@ class Painter:
             store(self._session(*size).run(feeds)[output][0], everything, everything)
         else:
             plan = stages.plan(graph, network.image, output, network.multiple)
+            if any(side % plan.step for side in size):
+                # It pads by itself; tiles have to begin and end where its elements do.
+                graph = self._graph(*(-(-side // plan.step) * plan.step for side in size))
+                plan = stages.plan(graph, network.image, output, network.multiple)
             whole = tiles.Picture(graph, network.image, output, plan)
             tiles.paint(self._graph, whole, fetch, store, feeds, self._device, tell)
         return painting

@@ -75,6 +75,7 @@ def metadata(trained: Trained) -> dict[str, str]:
         "layers": network.text,
         "width": str(settings.width or ""),
         "styles": str(network.styles),
+        "enlargement": str(network.times),
         "configuration": json.dumps(plain(settings)),
         "steps": str(trained.steps),
         "losses": json.dumps(dict(trained.losses)),
@@ -82,7 +83,7 @@ def metadata(trained: Trained) -> dict[str, str]:
         "licence": settings.licence or _UNKNOWN,
         "version": __version__,
         "input": f"{inference.IMAGE} (N, 3, H, W): RGB in [0, 1]",
-        "output": f"{inference.STYLIZED} (N, 3, H, W): RGB in [0, 1]",
+        "output": f"{inference.STYLIZED} (N, 3, {_sides(network.times)}): RGB in [0, 1]",
     }
     if trained.base:
         facts["base_sha256"] = trained.base
@@ -93,6 +94,10 @@ def metadata(trained: Trained) -> dict[str, str]:
         "Image.NominalPixelRange": "Normalized_0_1",
     }
     return known | {_PREFIX + key: value for key, value in facts.items()}
+
+
+def _sides(times: int) -> str:
+    return "H, W" if times == 1 else f"{times}*H, {times}*W"
 
 
 def digest(arrays: Sequence[np.ndarray]) -> str:

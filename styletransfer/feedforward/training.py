@@ -150,11 +150,12 @@ def train(
         # With what follows from its base.
         training = replace(training, settings=trainer.settings)
         digests["base"] = trainer.base
+        digests["loss_network"] = trained.digest(trainer.loss_network.arrays)
         start = _start(training, digests)
         if start is not None:
             _go_on(trainer, start)
         settings = trainer.settings
-        for name, style in zip(settings.style_image or (), styles, strict=True):
+        for name, style in zip(settings.style_image or (), styles, strict=False):
             number = "" if len(styles) == 1 else f"-{Path(name).stem}"
             shown = style.astype(np.float32) / np.float32(255)
             images.save(place / f"target_style_{settings.naming}{number}.jpg", shown)
@@ -169,6 +170,8 @@ def train(
 
 def _styles(settings: Configuration) -> list[np.ndarray]:
     """Return the styles, their shorter sides as wanted, cropped to squares."""
+    if not settings.style_layers:
+        return []
     if not settings.style_image:
         raise UsageError("there is no style_image; give the path of a picture")
     size = settings.style_size or settings.image_size

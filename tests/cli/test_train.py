@@ -99,13 +99,14 @@ def test_tensorboard_is_written_or_asked_for(capsys, tmp_path, arguments, monkey
     assert "pip install tensorboardX" in capsys.readouterr().err
     monkeypatch.undo()
     pytest.importorskip("tensorboardX")
-    keys = ["--set", "steps=25", "--set", "preview_every=25"]
+    keys = ["--set", "steps=25", "--set", "preview_every=25", "--set", "stability=1"]
     assert cli.main(["train", *arguments, *keys, "--tensorboard"]) == 0
     (events,) = (tmp_path / "models" / "small").glob("events.out.tfevents.*")
     data = events.read_bytes()
     for tag in (
         *(f"losses/{name}_loss" for name in ("content", "style", "regularizer")),
         *(f"weighted_losses/weighted_{x}_loss" for x in ("content", "style", "regularizer")),
+        *("losses/stability_loss", "weighted_losses/weighted_stability_loss"),
         *("total_loss", "style_losses/conv4_3", "generated", "origin"),
     ):
         assert tag.encode() in data

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import NetworkError
-from styletransfer.feedforward import network, painter, stages, tiles
+from styletransfer.feedforward import architecture, inference, network, painter, stages, tiles
 from styletransfer.runtime.devices import Device
 from tests.feedforward.conftest import run
 from tests.feedforward.networks import Maker, candy, channels_last
@@ -72,6 +72,29 @@ def test_published_networks(published, cat, name):
     style[:5] = 0.2
     whole, parts = both(found, cat[:180, :222], style, tile=8 << 20)
     assert np.abs(whole - parts).max() * 255 < 0.1  # one grey level is wanted
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"),
+    [
+        # Of other sizes its margin begins after what is missing to a multiple of 4.
+        ("tf", (152, 204)),
+        ("pytorch", (150, 203)),
+        ("sr2", (150, 203)),
+        ("sr4", (150, 203)),
+    ],
+)
+def test_networks_that_are_trained_here(arch, size):
+    of = architecture.architecture(arch, 4)
+    weights = architecture.initial_parameters(of, 0)
+    last = -2 if of.affine else -1
+    weights[last] *= 100  # for a painting that is not of one colour
+    said = {"Image.NominalPixelRange": "Normalized_0_1"}
+    found = network.read(inference.network(of, weights, said).SerializeToString())
+    picture = np.random.default_rng(0).random((*size, 3), np.float32)
+    whole, parts = both(found, picture, tile=1 << 20)
+    assert np.abs(whole - parts).max() * 255 < 0.1
+    assert whole.std() > 0.05
 
 
 def test_flat_pictures_have_no_variance():
