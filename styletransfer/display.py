@@ -9,6 +9,7 @@ from styletransfer.progress import (
     Begun,
     Download,
     FilmProgress,
+    PaintingProgress,
     Progress,
     TrainingProgress,
 )
@@ -52,13 +53,19 @@ class Display:
             self._bar.finish(dirty=True)
             self._bar = None
 
-    def show(self, step: Progress | TrainingProgress | FilmProgress | Download | Begun) -> None:
+    def show(
+        self,
+        step: Progress | TrainingProgress | FilmProgress | PaintingProgress | Download | Begun,
+    ) -> None:
         """Show one step."""
         if isinstance(step, Begun):
             self._begin(step)
         elif isinstance(step, Download):
             if self._terminal:
                 self._transferred(step)
+        elif isinstance(step, PaintingProgress):
+            if self._shown:
+                self._painted(step)
         elif self._terminal:
             self._iterated(step)
         elif isinstance(step, TrainingProgress):
@@ -129,6 +136,26 @@ class Display:
             self._bar.start()
         self._bar.update(step.done)
 
+    def _painted(self, step: PaintingProgress) -> None:
+        left = f"{_duration(step.seconds / step.done * (1 - step.done))} left"
+        if not self._terminal:
+            if self._is_time():
+                self._print(f"{step.done:.0%} painted, {left}")
+            return
+        import progressbar
+
+        if self._bar is None:
+            widgets = [
+                progressbar.Percentage(),
+                " ",
+                progressbar.Bar(),
+                " ",
+                progressbar.Variable("left", format="{formatted_value}", width=6),
+            ]
+            self._bar = progressbar.ProgressBar(max_value=1, widgets=widgets)
+            self._bar.start()
+        self._bar.update(step.done, left=left)
+
     def _print_losses(self, step: TrainingProgress) -> None:
         """Print a line every few steps, as hzy46's trainer does."""
         if (step.iteration % LOG_EVERY and step.iteration < step.iterations) or not self._shown:
@@ -143,14 +170,20 @@ class Display:
             self._print(f"{frame_line(step)}, {_duration(_left(step))} left")
 
     def _print_line(self, step: Progress) -> None:
-        now = time.monotonic()
-        if step.iteration < step.iterations and now - self._last_line < INTERVAL:
+        if step.iteration < step.iterations and not self._is_time():
             return
-        self._last_line = now
+        self._last_line = time.monotonic()
         self._print(
             f"{step.iteration}/{step.iterations} ({_rate(step)}, {_left(step):.0f} s left)"
             f" loss {step.loss:.3e}"
         )
+
+    def _is_time(self) -> bool:
+        """Whether the next line is due, in which case the time until another begins."""
+        now = time.monotonic()
+        due = now - self._last_line >= INTERVAL
+        self._last_line = now if due else self._last_line
+        return due
 
     def _print(self, line: str) -> None:
         text = encodable(printable(line), sys.stderr.encoding)

@@ -102,6 +102,22 @@ class FilmProgress:
 
 
 @dataclass(frozen=True)
+class PaintingProgress:
+    """How far a large picture is that is painted in tiles.
+
+    Attributes
+    ----------
+    done : float
+        The part that is done, above 0, at most 1.
+    seconds : float
+        Time since it was begun.
+    """
+
+    done: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Download:
     """How far a download is.
 

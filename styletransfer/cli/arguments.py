@@ -50,6 +50,25 @@ def given(options: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in vars(options).items() if name in known}
 
 
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what says where a picture is made."""
+    add = parser.add_argument_group("the machine").add_argument
+    add(
+        "-g",
+        "--gpu-id",
+        type=int,
+        metavar="N",
+        help="the CUDA device, -1 for the CPU; where it is not usable, the CPU is taken, and a"
+        " warning says why (default: 0 if the machine has one)",
+    )
+    add(
+        "--threads",
+        type=count,
+        metavar="N",
+        help="threads on the CPU, at most one a core (default: one a core)",
+    )
+
+
 def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:
     """Add what every command takes; `suppress` keeps a sub-command's defaults from winning.
 
@@ -71,6 +90,13 @@ def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:
     )
     add("--quiet", action="store_true", help="print nothing but warnings and errors", **default)
     add("--debug", action="store_true", help="show the traceback of an error", **default)
+
+
+def count(text: str) -> int:
+    """Parse a number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _shown(default: object) -> str:

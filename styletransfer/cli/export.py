@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=_size, metavar="HxW", help="for pictures of this height and width alone"
     )
-    parser.add_argument("--opset", type=int, metavar="N", help="of ONNX's operators (default: 18)")
+    parser.add_argument(
+        "--opset",
+        type=int,
+        metavar="N",
+        help="of ONNX's operators: 11 to 23, with --size from 7 (default: 18)",
+    )
     add_common(parser)
     parser.set_defaults(command=run)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.cli import sheet, streams
-from styletransfer.cli.arguments import add_common, add_settings, given
+from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import ImageError, UsageError
-from styletransfer.progress import Begun, Download, Progress
+from styletransfer.progress import Progress
 from styletransfer.settings import presets
 
 if TYPE_CHECKING:
@@ -31,21 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pictures_in(parser)
     _add_pictures_out(parser)
     add_settings(parser)
-    add = parser.add_argument_group("the machine").add_argument
-    add(
-        "-g",
-        "--gpu-id",
-        type=int,
-        metavar="N",
-        help="the CUDA device, -1 for the CPU; where it is not usable, the CPU is taken, and a"
-        " warning says why (default: 0 if the machine has one)",
-    )
-    add(
-        "--threads",
-        type=count,
-        metavar="N",
-        help="threads on the CPU, at most one a core (default: one a core)",
-    )
+    add_machine(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -127,12 +113,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from styletransfer.jobs.plan import plan
+    from styletransfer.jobs.plan import divide
 
     asked, machine, like = order(options)
-    tasks = plan(asked)
+    tasks, there = divide(asked)
     check_writable(tasks)
-    return make(tasks, machine, options, asked.is_batch, like)
+    return make(tasks, machine, options, asked.is_batch, like, len(there))
 
 
 def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | None"]:
@@ -209,17 +195,21 @@ def make(
     options: argparse.Namespace,
     batch: bool,
     like: "Recipe | None" = None,
+    there: int = 0,
 ) -> int:
-    """Make pictures and say what became of each; of several, go on after one that fails."""
+    """Make pictures and say what became of each; of several, go on after one that fails.
+
+    Of several, `there` were there already.
+    """
     from styletransfer.display import Display
-    from styletransfer.jobs.local import Watch, make_all
+    from styletransfer.jobs.local import Step, Watch, make_all
 
     signals = options.signals
     made = failed = 0
     # With --verbose there is a line for each iteration, which a bar would only tear apart.
     with Display(not (options.quiet or options.verbose)) as display:
 
-        def tell(step: Progress | Download | Begun) -> None:
+        def tell(step: Step) -> None:
             signals.saving = signals.saving or isinstance(step, Progress)
             display.show(step)
 
@@ -239,13 +229,14 @@ def make(
             if not options.quiet:
                 _sum_up(outcome, options.streamed)
     if batch and not options.quiet:
-        _tally(len(tasks), made, failed)
+        _tally(len(tasks) + there, made, there, failed)
     return signals.code if signals.stopped() else int(failed > 0)
 
 
-def _tally(asked: int, made: int, failed: int) -> None:
+def _tally(asked: int, made: int, there: int, failed: int) -> None:
     """Say what became of several pictures."""
-    counts = {"failed": failed, "not begun": asked - made - failed}
+    left = asked - made - there - failed
+    counts = {"there already": there, "failed": failed, "not begun": left}
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
     say(f"{made} of {asked} pictures made{rest}")
 
@@ -282,10 +273,3 @@ def file_name(text: str) -> str:
 def file_path(text: str) -> Path:
     """Parse a path."""
     return Path(file_name(text))
-
-
-def count(text: str) -> int:
-    """Parse a number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)

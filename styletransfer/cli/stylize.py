@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import settings
 from styletransfer.cli import streams
-from styletransfer.cli.arguments import add_common
+from styletransfer.cli.arguments import add_common, add_machine
 from styletransfer.cli.image import check_writable, file_name, file_path
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import UsageError
@@ -70,10 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs=option.kind.nargs, metavar=option.kind.metavar,
             help=option.help.replace("%", "%%"),
         )  # fmt: skip
-    parser.add_argument_group("the machine").add_argument(
-        "-g", "--gpu-id", type=int, metavar="N",
-        help="the CUDA device, -1 for the CPU (default: 0 if the machine has one)",
-    )  # fmt: skip
+    add_machine(parser)
     add_common(parser)
     parser.set_defaults(command=run)
 
@@ -118,7 +115,9 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     if to_stdout and order.is_batch:
         raise UsageError("several pictures need a folder, and not stdout; give another -o")
     tasks = plan(order)
-    machine = Machine(options.gpu_id, 0, None if options.models is None else Path(options.models))
+    threads = options.threads or (like.threads if like is not None else 0)
+    models = None if options.models is None else Path(options.models)
+    machine = Machine(options.gpu_id, threads, models)
     with Display(not options.quiet) as display:
         watch = Watch(display.show, options.signals.stopped)
         if options.sheet:

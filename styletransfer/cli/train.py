@@ -22,6 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration, .yml as hzy46's fast-neural-style-tensorflow has it, or .toml",
     )
+    add(
+        "--base",
+        metavar="NETWORK",
+        help="learn one more style, in minutes, for a copy of this trained network: multistyle26,"
+        " or a file that `train` wrote",
+    )
+    add(
+        "--all",
+        action="store_true",
+        help="with --base: learn all of the copy, which keeps the new style only",
+    )
     add("-s", "--style-img", nargs="+", metavar="FILE", help="the style; instead of style_image")
     add(
         "--dataset",
@@ -64,6 +75,10 @@ def run(options: argparse.Namespace) -> int:
     where = str(options.conf) if options.conf else "the configuration"
     configuration.read(values, where)
     values |= conffile.assigned(options.set)
+    if options.base is not None:
+        values["base"] = options.base
+    if options.all:
+        values["learns"] = "all"
     if options.style_img:
         values["style_image"] = options.style_img
     training = Training(
@@ -92,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
         )
         return int(signals.code)
     logger.info("saved %s after %d steps", result.network, result.steps)
+    if result.style is not None:
+        logger.info("its new style is %d: stylize -m FILE --style %d", *[result.style] * 2)
     return 0
 
 

@@ -5,11 +5,11 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
-from styletransfer.cli.arguments import add_common, add_settings, given
-from styletransfer.cli.image import count, file_name, file_path
+from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
+from styletransfer.cli.image import file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
@@ -20,7 +20,10 @@ from styletransfer.settings.kinds import Switch
 if TYPE_CHECKING:
     from styletransfer.jobs.film import FilmTask, Plan
     from styletransfer.jobs.filming import FilmOutcome
+    from styletransfer.jobs.local import Watch
     from styletransfer.jobs.task import Machine
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 nargs=option.kind.nargs, metavar=option.kind.metavar,
                 help=option.help.replace("%", "%%"),
             )  # fmt: skip
-    add = parser.add_argument_group("the machine").add_argument
-    add("-g", "--gpu-id", type=int, metavar="N", help="the CUDA device, -1 for the CPU")
-    add("--threads", type=count, metavar="N", help="threads on the CPU")
+    add_machine(parser)
     add_common(parser)
     parser.set_defaults(command=run)
 
@@ -224,7 +225,7 @@ def _named(
     return folder / f"{name}{suffix if suffix in known else '.mp4'}"
 
 
-def _watched(options: argparse.Namespace, work: Callable[[Any], "FilmOutcome"]) -> "FilmOutcome":
+def _watched(options: argparse.Namespace, work: Callable[["Watch"], T]) -> T:
     """Do work that is shown, logged and stopped after the frame at hand."""
     from styletransfer.display import Display, frame_line
     from styletransfer.jobs.local import Watch
@@ -254,10 +255,7 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
     """Say what a film comes to."""
     from styletransfer.jobs import filming
 
-    def timed(watch: Any) -> Any:
-        return filming.estimate(plan, machine, watch)
-
-    guess = _watched(options, timed)
+    guess = _watched(options, lambda watch: filming.estimate(plan, machine, watch))
     facts = {
         "frames": plan.count,
         "shots": [shot[0].number for shot in plan.shots],

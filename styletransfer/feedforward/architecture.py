@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from styletransfer.errors import UsageError
+from styletransfer.feedforward import superresolution
 from styletransfer.feedforward.enlarging import enlarged
 from styletransfer.onnxgrad import GraphBuilder
 
@@ -49,6 +50,8 @@ class Architecture:
         How many scales and shifts each norm has to choose among.
     initial : {"normal", "uniform"}
         How weights begin: truncated normal of σ 0.1, or uniform as in PyTorch.
+    residual : bool
+        Whether the picture, enlarged by cubic interpolation, is added to what comes out.
     """
 
     text: str
@@ -61,11 +64,18 @@ class Architecture:
     bounded: bool = False
     styles: int = 1
     initial: Literal["normal", "uniform"] = "uniform"
+    residual: bool = False
 
     @property
     def multiple(self) -> int:
         """What height and width must be multiples of."""
         return prod(c.stride for c in convolutions(self) if c.enlargement == 1)
+
+    @property
+    def times(self) -> int:
+        """How many times as large as the picture the painting is."""
+        enlarged = prod(c.enlargement // c.stride for c in convolutions(self) if c.enlargement > 1)
+        return max(1, enlarged // self.multiple)
 
 
 def _usual(width: int) -> str:
@@ -73,6 +83,14 @@ def _usual(width: int) -> str:
     double, inner = 2 * width, 4 * width
     return f"c9s1-{width},d{double},d{inner},R{inner}x5,u{double},u{width},c9s1-3"
 
+
+def _finer(width: int, doublings: int) -> str:
+    """Return Johnson's network for super-resolution."""
+    return f"c9s1-{width},R{width}x4,{f'u{width},' * doublings}c9s1-3"
+
+
+ENLARGING = {"sr2": 1, "sr4": 2}
+"""Architectures of super-resolution, and how many times each doubles the size."""
 
 ARCHITECTURES: dict[str, tuple[Architecture, int]] = {
     "tf": (
@@ -92,6 +110,10 @@ ARCHITECTURES: dict[str, tuple[Architecture, int]] = {
     "pytorch": (Architecture(""), 32),
     "small": (Architecture(""), 16),
     "multi": (Architecture(""), 32),
+    # Magenta's image_stylization, in its small size.
+    "multistyle26": (Architecture("c9s1-32,d32,d32,R32x6,u8,u4,c9s1-3", bounded=True), 32),
+    "sr2": (Architecture("", residual=True), 64),
+    "sr4": (Architecture("", residual=True), 64),
 }
 """What each name stands for, and its usual number of channels at the ends."""
 
@@ -106,7 +128,9 @@ def architecture(name: str, width: int | None = None, styles: int = 1) -> Archit
     """
     if name in ARCHITECTURES:
         kind, usual = ARCHITECTURES[name]
-        made = replace(kind, text=_usual(width or usual), styles=styles)
+        width = width or usual
+        usual_text = _finer(width, ENLARGING[name]) if name in ENLARGING else _usual(width)
+        made = replace(kind, text=kind.text or usual_text, styles=styles)
     else:
         made = Architecture(name, styles=styles)
     convolutions(made)
@@ -213,6 +237,11 @@ def parameters(of: Architecture) -> list[Parameter]:
     return found
 
 
+def is_of_style(name: str) -> bool:
+    """Whether a parameter is one that each style has of its own: a norm's scale or shift."""
+    return name.rpartition("/")[2] in ("scale", "shift")
+
+
 def idle(of: Architecture) -> set[str]:
     """Return the names of the parameters that make no difference to what is painted.
 
@@ -260,6 +289,10 @@ def initial_parameters(of: Architecture, seed: int) -> list[np.ndarray]:
         else:
             value = 0.1 * _truncated_normal(random, shape)
         values.append(value.astype(np.float32))
+    if of.affine and not of.bounded and not of.residual:
+        # With a bias drawn as the others pictures begin nearly black, and Adam, whose steps are as
+        # long as the learning rate, takes hundreds of them to bring a picture to light.
+        values[-1] += np.array(VGG_MEAN, np.float32)
     return values
 
 
@@ -296,7 +329,7 @@ def append(
     Returns
     -------
     str
-        The tensor of what it paints, of the same shape and range, not clipped.
+        The tensor of what it paints, `of.times` as large, of the same range, not clipped.
     """
     following = iter(names)
     _, _, height, width = graph.shape(picture)
@@ -315,7 +348,9 @@ def append(
     if of.bounded:
         half = graph.scalar(127.5, x)
         x = graph.op("Mul", graph.op("Add", graph.op("Tanh", x), graph.scalar(1, x)), half)
-    start, size = of.margin, (height, width)
+    if of.residual:
+        x = graph.op("Add", x, superresolution.enlarged(graph, picture, of.times))
+    start, size = of.margin, (of.times * height, of.times * width)
     return graph.slice(x, (2, 3), (start, start), [start + n for n in size])
 
 

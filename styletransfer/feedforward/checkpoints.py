@@ -28,9 +28,11 @@ _MOST_ARRAYS = 1000
 CHANGEABLE = frozenset(
     {
         *("content_weight", "style_weight", "tv_weight", "content_layers", "style_layers"),
+        *("stability", "shift"),
         *("epoch", "steps", "learning_rate"),
         *("checkpoint_every", "checkpoints_kept", "preview_every", "licence"),
         *("naming", "model_path", "style_image"),  # the style's pixels are compared
+        "base",  # so are its bytes
         *("checkpoint_exclude_scopes", "loss_model_file"),
     }
 )
@@ -48,7 +50,8 @@ class Checkpoint:
     configuration : mapping of str to object
         All keys.
     digests : mapping of str to str
-        sha256 of the styles' pixels and of the dataset's names.
+        sha256 of the styles' pixels, of the dataset's names, of the base and of the loss network's
+        weights.
     """
 
     state: Mapping[str, np.ndarray]
@@ -166,6 +169,13 @@ def check_fits(path: Path, checkpoint: Checkpoint, now: Checkpoint) -> None:
             raise _refusal(path, f"{name} was {clause(was)} and is {clause(wanted)}")
     if checkpoint.digests.get("style") != now.digests.get("style"):
         raise _refusal(path, "the style was another picture, or of another size")
+    if checkpoint.digests.get("base", "") != now.digests.get("base", ""):
+        raise _refusal(path, "the base was another network")
+    # Checkpoints did not always have it.
+    weights = checkpoint.digests.get("loss_network", now.digests.get("loss_network"))
+    if weights != now.digests.get("loss_network"):
+        model, other = clause(now.configuration["loss_model"]), now.digests.get("loss_network")
+        raise _refusal(path, f"the weights of {model} had sha256 {clause(weights)}, now {other}")
 
 
 def _refusal(path: Path, what: str) -> UsageError:

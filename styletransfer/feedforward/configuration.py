@@ -4,10 +4,11 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from styletransfer.errors import UsageError
-from styletransfer.feedforward.architecture import ARCHITECTURES
+from styletransfer.feedforward.architecture import ARCHITECTURES, ENLARGING
 from styletransfer.settings.kinds import Choice, Number, Text
 from styletransfer.settings.options import Options, describe, option
 
@@ -17,6 +18,24 @@ _FAMILIES = ("tf", "pytorch")
 _PICTURES, _RECORDS = "the pictures", "what is written"
 _MOST_STYLES = 64
 _NAMING = re.compile(r"[\w-][\w.-]{0,99}")
+_LEARNS = ("style", "all")
+_MOST_STYLES_OF_NETWORKS = 4096
+_ARCH_OF_BASE = "base"  # until that is read
+_OF_BASE: Mapping[str, object] = {
+    "arch": _ARCH_OF_BASE,
+    "learning_rate": 1e-2,
+    "image_size": 160,
+    "style_weight": AUTO,
+    "tv_weight": 1e-7,
+    "steps": 300,
+    "checkpoint_every": 100,
+    "crop": "random",
+    "zoom": 1.5,
+    "flip": True,
+}
+"""Defaults of a training with a base, which has few steps, and perhaps few photographs."""
+# What super-resolution compares by default, as Johnson's: what is seen alone.
+_OF_ENLARGING: Mapping[str, object] = {"content_layers": ["conv2_2"], "style_layers": []}
 VARIATIONS = ("mean-squares", "absolute", "squares")
 
 
@@ -35,6 +54,7 @@ class LayerWeights:
     ``vgg_16/conv3/conv3_3`` and ``relu3_3`` are ``conv3_3``, which is meant after its ReLU.
     """
 
+    least: int = 1
     metavar: str = "LAYER[=WEIGHT]"
     nargs: str = "+"
 
@@ -56,7 +76,7 @@ class LayerWeights:
             if not layer or layer in layers:
                 raise ValueError(f"{wanted}, each once")
             layers[layer] = weight.read(number)
-        if not layers:
+        if len(layers) < self.least:
             raise ValueError(wanted)
         return layers
 
@@ -169,6 +189,18 @@ class Configuration(Options):
     tv_weight: float = option(
         0.0, _weight("a number that is not negative, such as 1e-6"), "weight of variation", _LOSS
     )
+    stability: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where noise is added to the picture",
+        _LOSS,
+    )
+    shift: float = option(
+        0.0,
+        _weight("a number that is not negative, such as 20"),
+        "weight of how much the painting changes where the picture is moved by some pixels",
+        _LOSS,
+    )
     image_size: int = option(
         256, _positive("a whole number of pixels, such as 256", True), "sides of crops", _TRAINER
     )
@@ -182,8 +214,8 @@ class Configuration(Options):
     )
     style_layers: Mapping[str, float] = option(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-        LayerWeights(),
-        "where the style is compared",
+        LayerWeights(least=0),
+        "where the style is compared; without any there is no style_image",
         _LOSS,
     )
     checkpoint_exclude_scopes: str | None = option(None, Text("a text"), "read, not used", _TRAINER)
@@ -192,6 +224,28 @@ class Configuration(Options):
         "pytorch",
         Text(f"one of {', '.join(ARCHITECTURES)}, or layers such as c9s1-32,d64,d128,R128x5"),
         "the network that learns",
+        _NETWORK,
+    )
+    base: str | None = option(
+        None,
+        Text("multistyle26, or the path of a network that was trained"),
+        "a trained network to begin from",
+        _NETWORK,
+    )
+    learns: str | None = option(
+        None,
+        Choice(_LEARNS),
+        "with a base: one more style, which is the default, or all of the network",
+        _NETWORK,
+    )
+    styles: int | None = option(
+        None,
+        Number(
+            "nothing: it follows from the base",
+            lambda x: 0 < x <= _MOST_STYLES_OF_NETWORKS,
+            True,
+        ),
+        "how many the network has, found out from its base",
         _NETWORK,
     )
     width: int | None = option(
@@ -248,6 +302,11 @@ class Configuration(Options):
     )
 
     @property
+    def learns_all(self) -> bool:
+        """Whether all of the network is learnt, not one more style of a base."""
+        return self.base is None or self.learns == "all"
+
+    @property
     def family(self) -> str:
         """Whose formulas the losses are."""
         return self.losses or ("tf" if self.arch == "tf" else "pytorch")
@@ -267,10 +326,43 @@ def read(values: Mapping[str, object], where: str = "the configuration") -> Conf
         For a key that there is not, naming the nearest, or a value that cannot work.
     """
     known = describe(Configuration)
+    if values.get("arch") in ENLARGING:
+        values = {**_OF_ENLARGING, **values}
     for name in values:
         if name in known:
             continue
         near = difflib.get_close_matches(str(name), known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise UsageError(f"there is no key {str(name)[:100]!r} in {where}; {hint}")
+    # What is written of a training with a base has the number of styles: all is settled there.
+    if values.get("base") is None:
+        _check_without_base(values)
+    elif values.get("styles") is None:
+        values = _with_base(values)
     return Configuration(**values)  # type: ignore[arg-type]  # Options checks them
+
+
+def _check_without_base(values: Mapping[str, object]) -> None:
+    for name in ("learns", "styles"):
+        if values.get(name) is not None:
+            raise UsageError(f"{name} goes with a base; give --base multistyle26, or leave it out")
+
+
+def _with_base(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what somebody wrote of a training with a base, with the defaults that suit one."""
+    for name in ("arch", "width"):
+        if values.get(name) not in (None, _ARCH_OF_BASE):
+            raise UsageError(f"{name} is that of the base; leave out one of {name} and base")
+    defaults = dict(_OF_BASE)
+    if values.get("epoch") is not None:
+        del defaults["steps"]
+    if values.get("learns") == "all":
+        defaults["learning_rate"] = 1e-3
+    images = values.get("style_image")
+    if isinstance(images, list | tuple) and len(images) == 1:
+        (images,) = images
+    if isinstance(images, str):
+        stem = re.sub(r"[^\w.-]", "_", PurePath(images).stem)[:100]
+        if _NAMING.fullmatch(stem):
+            defaults["naming"] = stem
+    return defaults | {name: value for name, value in values.items() if value is not None}

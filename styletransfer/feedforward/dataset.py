@@ -19,6 +19,7 @@ from PIL import Image
 
 from styletransfer.errors import ImageError, StyleTransferError, UsageError
 from styletransfer.feedforward.configuration import Configuration
+from styletransfer.feedforward.steadiness import PIXELS
 from styletransfer.images import reading
 
 _logger = logging.getLogger(__name__)
@@ -138,6 +139,8 @@ class Dataset:
         order = self._ordered(epoch)
         chance = np.random.default_rng((settings.seed, _CROP, number))
         mirrored = settings.flip and chance.random() < 0.5
+        # What is seen in any case, also where `shift` cuts off rows and columns.
+        inner = slice(PIXELS, -PIXELS) if settings.shift else slice(None)
         crops = chance if settings.crop == "random" else None
         for i in range(len(order)):
             path = self._paths[order[(place + i) % len(order)]]
@@ -146,7 +149,7 @@ class Dataset:
             try:
                 for _ in range(1 if crops is None else _TRIES):
                     picture = square(path, settings.image_size, crops, settings.zoom)
-                    if picture.std(axis=(0, 1)).max() >= _FLAT:
+                    if picture[inner, inner].std(axis=(0, 1)).max() >= _FLAT:
                         return picture[:, ::-1] if mirrored else picture
                 if crops is None:
                     raise ImageError(f"{path} is of one colour, from which nothing is learnt.")

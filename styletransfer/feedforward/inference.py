@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
-from styletransfer.errors import UsageError
-from styletransfer.feedforward import architecture
+from styletransfer.feedforward import architecture, oldopsets, superresolution
 from styletransfer.feedforward.architecture import Architecture
 from styletransfer.feedforward.step import BATCH, MIXTURE, OUTPUT, PARAMETERS
 from styletransfer.onnxgrad import GraphBuilder
@@ -19,14 +18,17 @@ IMAGE, STYLES, STYLIZED = "image", "style_weights", "stylized"
 HALF = "/half"
 """What follows the name of weights that are kept in 16 bits."""
 
-OPSETS = range(15, 24)
-"""Opsets that a network can be written in."""
+NEWEST_OPSET = 23
+"""The last opset that a network can be written in; see `oldopsets` for the first."""
 
 _PROBE = 64  # any size whose sides are multiples of what a network needs
 
 
 def painting(of: Architecture, shape: Sequence[int]) -> onnx.ModelProto:
-    """Return the model from `BATCH` of `shape` and the vector `PARAMETERS` to `OUTPUT`."""
+    """Return the model from `BATCH` of `shape` and the vector `PARAMETERS` to `OUTPUT`.
+
+    As in training, a network that enlarges paints the batch made smaller.
+    """
     graph = GraphBuilder()
     batch = graph.input(BATCH, shape)
     entries = architecture.parameters(of)
@@ -38,7 +40,8 @@ def painting(of: Architecture, shape: Sequence[int]) -> onnx.ModelProto:
         graph.reshape(piece, entry.shape) for piece, entry in zip(pieces, entries, strict=True)
     ]
     mixture = graph.input(MIXTURE, (shape[0], of.styles)) if of.styles > 1 else None
-    painted = architecture.append(graph, of, batch, names, mixture)
+    picture = superresolution.reduced(graph, batch, of.times)
+    painted = architecture.append(graph, of, picture, names, mixture)
     return graph.model([graph.op("Identity", painted, output=OUTPUT)])
 
 
@@ -66,12 +69,13 @@ def network(
     size : (int, int), optional
         Height and width of pictures; by default any.
     opset : int
-        One of `OPSETS`.
+        From 11 to 23, with a size from 7.
 
     Returns
     -------
     onnx.ModelProto
-        From `IMAGE`, (N, 3, H, W) RGB in [0, 1], to `STYLIZED` of the same shape and range. With
+        From `IMAGE`, (N, 3, H, W) RGB in [0, 1], to `STYLIZED` of the same range and shape, or as
+        many times larger as the network enlarges. With
         several styles `STYLES` says how much there is of each, (styles,). Sides that are no
         multiples of what the network needs are padded by reflection, and cropped after.
 
@@ -80,6 +84,7 @@ def network(
     UsageError
         If it is none of these opsets.
     """
+    oldopsets.check(opset, NEWEST_OPSET, size is None)
     # The margin and what is missing to a multiple are padded at once, around the network.
     graph = GraphBuilder()
     padded = graph.input("padded", (1, 3, _PROBE, _PROBE))
@@ -127,6 +132,8 @@ def _wrapped(
         "one": np.array(1, np.float32),
         "front": np.array([0, 0, of.margin, of.margin, 0, 0], np.int64),
         "margin": np.array([of.margin, of.margin], np.int64),
+        "start": np.array([of.margin * of.times] * 2, np.int64),
+        "times": np.array(of.times, np.int64),
         "axes": np.array([2, 3], np.int64),
     }
     if size is None:
@@ -138,31 +145,36 @@ def _wrapped(
             helper.make_node("Mod", ["size/negative", "multiple"], ["missing"], "missing"),
             helper.make_node("Add", ["missing", "margin"], ["back"], "back"),
             helper.make_node("Concat", ["front", "back"], ["pads"], "pads", axis=0),
-            helper.make_node("Add", ["size", "margin"], ["end"], "end"),
+            helper.make_node("Add", ["size", "margin"], ["last"], "last"),
+            helper.make_node("Mul", ["last", "times"], ["end"], "end"),
         ]
     else:
         back = [of.margin + -n % of.multiple for n in size]
         constants["pads"] = np.array([0, 0, of.margin, of.margin, 0, 0, *back], np.int64)
-        constants["end"] = np.array([n + of.margin for n in size], np.int64)
+        constants["end"] = np.array([of.times * (n + of.margin) for n in size], np.int64)
     before += [
         helper.make_node("Mul", [IMAGE, "range"], ["scaled"], "scaled"),
         helper.make_node("Pad", ["scaled", "pads"], ["padded"], "padded", mode="reflect"),
     ]
     after = [
-        helper.make_node("Slice", ["painted", "margin", "end", "axes"], ["cropped"], "cropped"),
+        helper.make_node("Slice", ["painted", "start", "end", "axes"], ["cropped"], "cropped"),
         helper.make_node("Div", ["cropped", "range"], ["divided"], "divided"),
         helper.make_node("Clip", ["divided", "zero", "one"], [STYLIZED], STYLIZED),
     ]
     nodes = [*before, *inner.graph.node, *after]
     read = {name for node in nodes for name in node.input}
-    pictures = ["N", 3, *(size or ("H", "W"))]
+    pictures: list[int | str | None] = ["N", 3, *(size or ("H", "W"))]
+    paintings = pictures
+    if of.times > 1:
+        larger = (of.times * n for n in size) if size else (f"{of.times}*{n}" for n in "HW")
+        paintings = ["N", 3, *larger]
     inputs = [helper.make_tensor_value_info(IMAGE, onnx.TensorProto.FLOAT, pictures)]
     inputs += [value for value in inner.graph.input if value.name == STYLES]
     graph = helper.make_graph(
         nodes,
         "stylized",
         inputs,
-        [helper.make_tensor_value_info(STYLIZED, onnx.TensorProto.FLOAT, pictures)],
+        [helper.make_tensor_value_info(STYLIZED, onnx.TensorProto.FLOAT, paintings)],
         [numpy_helper.from_array(a, name) for name, a in constants.items() if name in read],
     )
     graph.initializer.extend(inner.graph.initializer)
@@ -175,10 +187,9 @@ def _wrapped(
 
 
 def _in_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    if opset not in OPSETS:
-        raise UsageError(f"the opset is {opset}; give one from {OPSETS[0]} to {OPSETS[-1]}")
+    if opset < oldopsets.UNCHANGED:
+        return oldopsets.lower(model, opset)
     if opset <= OPSET:
-        # All that is used means the same in these; onnx's converter knows no older Pad.
         model.opset_import[0].version = opset
         return model
     converted = version_converter.convert_version(model, opset)

@@ -13,11 +13,18 @@ import numpy as np
 from styletransfer.feedforward.configuration import Configuration
 from styletransfer.onnxgrad import GraphBuilder
 
+STABILITY, SHIFT = "stability", "shift"
+
 
 def content(graph: GraphBuilder, features: str, target: str, reduction: str) -> str:
     """Return Σ (features − target)² or its mean, (1,)."""
     difference = graph.op("Sub", features, target)
     return sum_of_squares(graph, difference, _share(reduction, prod(graph.shape(features))))
+
+
+def mean_square(graph: GraphBuilder, values: str, target: str) -> str:
+    """Return the mean of (values − target)², (1,)."""
+    return content(graph, values, target, "mean")
 
 
 def gram(graph: GraphBuilder, features: str) -> str:
@@ -84,13 +91,24 @@ def terms(settings: Configuration) -> dict[str, float]:
     weights |= {
         f"style/{layer}": style_weight * weight for layer, weight in settings.style_layers.items()
     }
-    return weights | {"tv": settings.tv_weight}
+    weights["tv"] = settings.tv_weight
+    steady = {STABILITY: settings.stability, SHIFT: settings.shift}
+    # Each takes one more pass through the network: without a weight there is none.
+    return weights | {name: weight for name, weight in steady.items() if weight}
 
 
 def normalised(weights: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
-    """Divide the weights of content and style by the values of their terms at the start."""
+    """Divide the weights of content and style by the values of their terms at the start.
+
+    Those of stability and shift, whose values say nothing at the start, go with the content's.
+    """
+    contents = [values[name] for name in weights if name.startswith("content/")]
+    like = {name: values[name] for name in weights if is_compared(name)}
+    like |= dict.fromkeys((STABILITY, SHIFT), sum(contents) / len(contents))
     tiny = float(np.finfo(np.float32).tiny)
-    return {
-        name: weight if name == "tv" else weight / max(values[name], tiny)
-        for name, weight in weights.items()
-    }
+    return {name: weight / max(like.get(name, 1.0), tiny) for name, weight in weights.items()}
+
+
+def is_compared(term: str) -> bool:
+    """Whether a term is a layer's."""
+    return "/" in term

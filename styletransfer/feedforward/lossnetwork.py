@@ -38,6 +38,11 @@ class LossNetwork:
         arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         return cls(model, network.mean if mean is None else mean, arrays)
 
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All numbers that it consists of."""
+        return [self.mean, *(self._arrays[name] for name in sorted(self._arrays))]
+
     def check(self, layers: Iterable[str]) -> None:
         """Raise NetworkError unless the network has all of some layers."""
         known = [output.name for output in self.model.graph.output]

@@ -6,18 +6,19 @@ numbers have. A fixed size that it asks for is lifted.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import version_converter
+from onnx import helper, version_converter
 
 from styletransfer.errors import NetworkError, StyleTransferError
-from styletransfer.feedforward import norms, quantisation
+from styletransfer.feedforward import floats, norms, quantisation
 from styletransfer.feedforward.static import static_graph
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET
@@ -39,6 +40,11 @@ RANGES: Mapping[str, Range] = {
     "Normalized_1_1": (-1, 1),
 }
 """As ONNX's image metadata (``Image.NominalPixelRange``) call them."""
+
+FIRST_RESIZE = 11
+"""The opset since which a Resize says how positions correspond."""
+
+ENLARGED = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 _PROBE = 96  # a multiple of most that networks need
 
@@ -67,6 +73,8 @@ class Network:
         What the sides of a picture must be multiples of.
     enlargement : int
         How many times as large as the picture the painting is.
+    output : int or None
+        Which output is the painting; None where all are in the graph.
     """
 
     model: onnx.ModelProto
@@ -79,6 +87,7 @@ class Network:
     gives: Range = (0, 1)
     multiple: int = 1
     enlargement: int = 1
+    output: int | None = None
 
     @property
     def styles(self) -> int:
@@ -93,6 +102,8 @@ class Network:
             shapes[self.style] = self.style_shape
         builder = static_graph(self.model, shapes, self.layout)
         norms.join(builder)
+        if self.output is not None:
+            builder.outputs = [builder.outputs[self.output]]
         return builder
 
 
@@ -122,11 +133,13 @@ def read(
     model = parsed(source)
     name = "The network" if isinstance(source, bytes) else clause(os.fspath(source), 200)
     try:
-        network = _recognised(modern(model))
-        network = _measured(network)
+        network = _measured(_recognised(modern(model)))
         said = {entry.key: entry.value for entry in model.metadata_props}
         said_range = RANGES.get(said.get("Image.NominalPixelRange", ""))
         bgr = said.get("Image.BitmapPixelFormat", "Rgb8").startswith("Bgr")
+        kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
+        if kinds[network.image] == onnx.TensorProto.UINT8:
+            said_range = said_range or RANGES["NominalRange_0_255"]
         seen = said_range or takes or gives or _range_seen(network)
         return dataclasses.replace(
             network,
@@ -183,6 +196,7 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
     if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
         result = quantisation.dequantise_constants(result)
         result = quantisation.without_quantised_activations(result)
+    floats.of_32_bits(result)
     del result.graph.value_info[:]
     for output in result.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -197,27 +211,37 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
         return result
     wanted = OLDEST_OPSET if versions[0] < OLDEST_OPSET else NEWEST_OPSET
     try:
-        return version_converter.convert_version(result, wanted)
+        converted = version_converter.convert_version(result, wanted)
     except Exception as error:  # whatever onnx's C++ raises
         raise NetworkError(
             f"onnx cannot convert its operators of version {versions[0]} to {wanted}:"
             f" {clause(error, 200)}."
         ) from error
+    if versions[0] < FIRST_RESIZE:
+        for node in converted.graph.node:
+            if node.op_type == "Resize":
+                # What enlarging meant then; onnx's converter leaves it at what it means by now.
+                node.attribute.extend(
+                    helper.make_attribute(name, word) for name, word in ENLARGED.items()
+                )
+    return converted
 
 
-def _recognised(model: onnx.ModelProto) -> Network:
-    """Return which input is the picture, and which the style."""
+def _recognised(model: onnx.ModelProto) -> list[Network]:
+    """Return which input is the picture, and which the style; where a file leaves open where the
+    channels are, for either way.
+    """
     inputs = _inputs(model)
-    pictures = [(v, layout) for v in inputs if (layout := _layout(v)) is not None]
+    pictures = [(v, layouts) for v in inputs if (layouts := _layouts(v))]
     others = [v for v in inputs if all(v is not picture for picture, _ in pictures)]
     if len(pictures) != 1 or len(others) > 1:
         raise NetworkError(
             "it is no network from one image of three channels, and at most numbers of a style, to"
             " an image."
         )
-    (picture, layout) = pictures[0]
+    (picture, layouts) = pictures[0]
     if not others:
-        return Network(model, picture.name, layout)
+        return [Network(model, picture.name, layout) for layout in layouts]
     shape = _shape(others[0])
     sizes = tuple(size for size in shape or () if isinstance(size, int))
     kind = others[0].type.tensor_type.elem_type
@@ -225,31 +249,35 @@ def _recognised(model: onnx.ModelProto) -> Network:
         raise NetworkError(f"its input {clause(others[0].name)!r} is no list of numbers.")
     if prod(sizes) > MOST_STYLES or prod(sizes) < 1 or prod(sizes) != max(sizes):
         raise NetworkError(f"its input {clause(others[0].name)!r} is no style.")
-    return Network(model, picture.name, layout, others[0].name, sizes)
+    return [Network(model, picture.name, layout, others[0].name, sizes) for layout in layouts]
 
 
-def _measured(network: Network) -> Network:
-    """Return a network with the multiple that it needs, and how much it enlarges."""
-    error: StyleTransferError | None = None
-    for multiple in MULTIPLES:
+def _measured(networks: Sequence[Network]) -> Network:
+    """Return the first network that paints, with its multiple, enlargement and output."""
+    errors: list[StyleTransferError] = []
+    for network, multiple in product(networks, MULTIPLES):
         # Odd numbers of the multiple, and of unlike sides.
         least = -(-_PROBE // multiple)
         height, width = ((least + least % 2 + odd) * multiple for odd in (1, 3))
         try:
             graph = network.graph(height, width)
         except StyleTransferError as raised:
-            error = error or raised
+            errors.append(raised)
             continue
-        images = [n for n in graph.outputs if graph.shape(n)[:2] == (1, 3)]
-        if len(images) != 1 or len(graph.shape(images[0])) != 4:
-            raise NetworkError("it gives no image of three channels.")
-        down, across = graph.shape(images[0])[2:]
-        times = down // height
-        if times >= 1 and (down, across) == (times * height, times * width):
-            return dataclasses.replace(network, multiple=multiple, enlargement=times)
-    if error is not None:
-        raise error
-    raise NetworkError("the image that it gives is not of the size of the one that it takes.")
+        for output, shape in enumerate(map(graph.shape, graph.outputs)):
+            times = shape[2] // height if len(shape) == 4 else 0
+            if times >= 1 and shape == (1, 3, times * height, times * width):
+                return dataclasses.replace(
+                    network, multiple=multiple, enlargement=times, output=output
+                )
+        pictures = [n for n in graph.outputs if graph.shape(n)[:2] == (1, 3)]
+        what = (
+            "the image that it gives is not of the size of the one that it takes."
+            if any(len(graph.shape(n)) == 4 for n in pictures)
+            else "it gives no image of three channels."
+        )
+        errors.append(NetworkError(what))
+    raise errors[0]
 
 
 def _range_seen(network: Network) -> Range:
@@ -259,16 +287,19 @@ def _range_seen(network: Network) -> Range:
     rows, columns = np.mgrid[:side, :side] / side
     waves = 0.5 + 0.5 * np.sin(20 * rows * columns + np.arange(3)[:, None, None])
     session = Session(graph.model(graph.outputs).SerializeToString(), Device())
-    feeds = {network.image: waves[np.newaxis] * 255}
-    if network.style is not None:
-        feeds[network.style] = np.full(network.style_shape, 1 / network.styles)
-    (painting,) = (v for v in session.run(feeds).values() if v.shape[:2] == (1, 3))
-    if not np.isfinite(painting).all():
-        raise NetworkError("it gives no finite numbers.")
-    low, high = np.quantile(painting, (0.02, 0.98))
-    if high - low > 4:
-        return 0, 255
-    return (-1, 1) if low < -0.1 else (0, 1)
+    lows = []
+    for black, white in ((0, 255), (-1, 1)):
+        feeds = {network.image: black + (white - black) * waves[np.newaxis]}
+        if network.style is not None:
+            feeds[network.style] = np.full(network.style_shape, 1 / network.styles)
+        (painting,) = session.run(feeds).values()
+        if not np.isfinite(painting).all():
+            raise NetworkError("it gives no finite numbers.")
+        low, high = np.quantile(painting, (0.02, 0.98))
+        if high - low > 4:
+            return 0, 255
+        lows.append(low)
+    return (-1, 1) if min(lows) < -0.1 else (0, 1)
 
 
 def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -285,14 +316,18 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
     ]
 
 
-def _layout(value: onnx.ValueInfoProto) -> str | None:
-    """Return where an input that can be a picture has its channels."""
+def _layouts(value: onnx.ValueInfoProto) -> list[str]:
+    """Return where an input that can be a picture may have its channels."""
     shape = _shape(value)
-    if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT or not shape or len(shape) != 4:
-        return None
-    if isinstance(shape[0], int) and shape[0] > 1:
-        return None
-    return "NCHW" if shape[1] == 3 else "NHWC" if shape[3] == 3 else None
+    if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        return []
+    if shape is None:
+        return ["NCHW", "NHWC"]
+    if len(shape) != 4:
+        return []
+    axes = {"NCHW": shape[1], "NHWC": shape[3]}
+    sure = [layout for layout, size in axes.items() if size == 3][:1]
+    return sure or [layout for layout, size in axes.items() if isinstance(size, str)]
 
 
 def _described(value: onnx.ValueInfoProto) -> str:

@@ -9,7 +9,6 @@ from styletransfer.feedforward import fast, memory, stages, tiles
 from styletransfer.feedforward.memory import Memory
 from styletransfer.feedforward.network import Network
 from styletransfer.images.arrays import as_rgb
-from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
 
@@ -98,7 +97,7 @@ class Painter:
             np.clip(values, 0, 1, out=target)
 
         graph = self._graph(*size)
-        output = _painting(graph)
+        (output,) = graph.outputs
         largest = max(
             4 * int(np.prod(graph.shape(name))) for node in graph.nodes for name in node.output
         )
@@ -108,6 +107,10 @@ class Painter:
             store(values, slice(0, None), slice(0, None))
         else:
             plan = stages.plan(graph, network.image, output, network.multiple)
+            if any(side % plan.step for side in size):
+                # It pads by itself; tiles have to begin and end where its elements do.
+                graph = self._graph(*(-(-side // plan.step) * plan.step for side in size))
+                plan = stages.plan(graph, network.image, output, network.multiple)
             whole = tiles.Picture(graph, network.image, output, plan)
             after = tiles.paint(
                 self._graph, whole, fetch, store, feeds, self._device, tell, before or Memory()
@@ -145,23 +148,18 @@ class Painter:
 
     def _made(self, height: int, width: int) -> Session:
         graph = self.network.graph(height, width)
-        output = _painting(graph)
+        (output,) = graph.outputs
         fast.rewrite(graph)
         return Session(graph.model([output]).SerializeToString(), self._device)
 
     def _made_remembering(self, height: int, width: int) -> tuple[Session, dict[str, int]]:
         """Return what paints with running statistics, and the channels of each of these."""
         graph = self.network.graph(height, width)
-        output = _painting(graph)
+        (output,) = graph.outputs
         fast.rewrite(graph)
         statistics = memory.rewrite(graph, output)
         model = graph.model([output, *(f"{name}/next" for name in statistics)])
         return Session(model.SerializeToString(), self._device), statistics
-
-
-def _painting(graph: GraphBuilder) -> str:
-    """Return the output that is an image."""
-    return next(name for name in graph.outputs if graph.shape(name)[:2] == (1, 3))
 
 
 def _reflected(part: slice, length: int) -> np.ndarray | slice:

@@ -10,6 +10,7 @@ import numpy as np
 
 from styletransfer import images, storage
 from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.feedforward import losses
 from styletransfer.progress import TrainingProgress
 
 LOSSES, PREVIEWS = "losses.csv", "previews"
@@ -17,6 +18,7 @@ _FIRST_COLUMNS = ("step", "seconds", "learning_rate", "loss")
 _SUMMARY_EVERY = 25  # steps, as hzy46's trainer
 # What hzy46's trainer calls the terms.
 _TAGS = {"content": "content_loss", "style": "style_loss", "tv": "regularizer_loss"}
+_MORE_TAGS = {name: f"{name}_loss" for name in (losses.STABILITY, losses.SHIFT)}
 
 
 class Records:
@@ -47,7 +49,8 @@ class Records:
         self._path = folder / LOSSES
         self._writer = _event_writer(folder, begun) if tensorboard else None
         self._file: Any = None
-        self.rewind(begun)
+        # What the runs took that this one goes on from.
+        self._seconds = self.rewind(begun)
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +65,8 @@ class Records:
         if self._writer is not None:
             self._writer.close()
 
-    def rewind(self, steps: int) -> None:
-        """Forget the rows of what came after so many steps.
+    def rewind(self, steps: int) -> float:
+        """Forget the rows of what came after so many steps; return the seconds of the last one.
 
         A table with other columns, of a training whose layers were others, gets another name.
         """
@@ -71,6 +74,7 @@ class Records:
         columns = [*_FIRST_COLUMNS, *self._terms]
         header, rows = _table(self._path)
         rows = [row for row in rows if int(row[0]) <= steps]
+        seconds = _seconds(header, rows)
         try:
             if rows and header != columns:
                 self._path.replace(self._path.with_stem(f"{self._path.stem}-until-{steps}"))
@@ -82,10 +86,12 @@ class Records:
             self._file = self._path.open("a", 1, encoding="utf-8", newline="")
         except OSError as error:
             raise StyleTransferError(f"{self._path} cannot be written: {error}") from error
+        return seconds
 
     def tell(self, step: TrainingProgress, weights: Mapping[str, float]) -> None:
         """Write what a step's losses were; weights are those of the terms."""
-        first = (step.iteration, f"{step.seconds:.3f}", step.learning_rate, step.loss)
+        seconds = f"{self._seconds + step.seconds:.3f}"
+        first = (step.iteration, seconds, step.learning_rate, step.loss)
         row = [*first, *(step.terms[name] for name in self._terms)]
         self._file.write(",".join(map(str, row)) + "\n")
         if self._writer is not None and step.iteration % _SUMMARY_EVERY == 0:
@@ -117,10 +123,19 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
 
 
+def _seconds(header: list[str], rows: list[list[str]]) -> float:
+    """Return what the last row of a table says of the time; the file may have been edited."""
+    try:
+        return max(0.0, float(rows[-1][header.index("seconds")]))
+    except (IndexError, ValueError):
+        return 0.0
+
+
 def _summary(step: TrainingProgress, weights: Mapping[str, float]) -> dict[str, float]:
     """Return what hzy46's trainer tells TensorBoard, by its tags."""
     tags = {"total_loss": step.loss}
-    for kind, name in _TAGS.items():
+    more = {kind: name for kind, name in _MORE_TAGS.items() if kind in step.terms}
+    for kind, name in {**_TAGS, **more}.items():
         tags[f"losses/{name}"] = step.terms[kind]
         parts = (t for t in weights if t.split("/", 1)[0] == kind)
         tags[f"weighted_losses/weighted_{name}"] = sum(weights[t] * step.terms[t] for t in parts)

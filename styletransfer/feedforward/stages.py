@@ -30,6 +30,10 @@ _POINTWISE = frozenset({
 })
 # fmt: on
 
+_ENLARGING = frozenset({"Resize", "DepthToSpace"})
+# To how many elements on either side a way to interpolate looks.
+_REACH = {"nearest": 0, "linear": 1, "cubic": 2}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -118,11 +122,14 @@ def _place(graph: GraphBuilder, node: onnx.NodeProto, images: Sequence[Place]) -
         if pads is None or pads.size != 8 or any(pads[[0, 1, 4, 5]]):
             raise _unknown(node)
         return Place(ratio, spoilt + max(0, *pads.tolist()), depth)
-    if kind == "Resize" and attributes(node).get("mode", "nearest") == "nearest":
+    if kind in _ENLARGING:
         before, after = (graph.shape(name) for name in (node.input[0], node.output[0]))
         times = after[2] // before[2]
-        if after[2:] == (times * before[2], times * before[3]) and times:
-            return Place(ratio / times, spoilt * times, depth)
+        reach = _REACH.get(attributes(node).get("mode", "nearest")) if kind == "Resize" else 0
+        if after[2:] == (times * before[2], times * before[3]) and times and reach is not None:
+            return Place(ratio / times, (spoilt + reach) * times, depth)
+    if kind == "Split" and attributes(node).get("axis", 0) == 1:
+        return Place(ratio, spoilt, depth)
     if kind == "Slice" and len(graph.shape(node.input[0])) == 4:
         return Place(ratio, spoilt, depth)
     raise _unknown(node)

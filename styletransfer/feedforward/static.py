@@ -22,20 +22,39 @@ from styletransfer.text import clause
 MOST_ELEMENTS = 1 << 24
 """Of a constant that is computed: the largest weights have a tenth of it."""
 
-# Computed where all inputs are constants.
+MOST_COMPUTED = 1 << 27
+"""Elements of all constants that are computed."""
+
+# Computed where all inputs are constants: sizes, and what is made of weights.
 # fmt: off
-_FOLDABLE = frozenset({
-    "Abs", "Add", "And", "Cast", "Ceil", "Concat", "ConstantOfShape", "Div", "Equal", "Expand",
-    "Flatten", "Floor", "Gather", "Greater", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Not",
-    "Or", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum",
-    "Reshape", "Round", "Slice", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
-    "Where",
+_ALIKE = frozenset({
+    "Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mod", "Mul", "Or", "Pow",
+    "Sub", "Where",
 })
+_FOLDABLE = _ALIKE | {
+    "Abs", "Cast", "Ceil", "Concat", "ConstantOfShape", "Expand", "Flatten", "Floor", "Gather",
+    "MatMul", "Neg", "Not", "Range", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd",
+    "ReduceSum", "Reshape", "Round", "Slice", "Split", "Sqrt", "Squeeze", "Tile", "Transpose",
+    "Unsqueeze",
+}
 # fmt: on
-# What of these is as large as the values of an input say.
+
+
+def _joint(*inputs: np.ndarray) -> float:
+    return prod(np.broadcast_shapes(*(x.shape for x in inputs)))
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    return a[..., 0].size * b[..., 0, :].size if min(a.ndim, b.ndim) > 1 else max(a.size, b.size)
+
+
+# Those whose results can be much larger than what goes in, and how large at most.
 _SIZES: Mapping[str, Callable[..., float]] = {
+    **dict.fromkeys(_ALIKE, _joint),
     "ConstantOfShape": lambda shape: prod(shape.tolist()),
     "Expand": lambda x, shape: prod(shape.tolist()) * x.size,
+    "Gather": lambda x, places: x.size * places.size,
+    "MatMul": _product,
     "Range": lambda start, limit, delta: abs(float(limit - start)) / max(abs(float(delta)), 1e-9),
     "Tile": lambda x, repeats: prod(repeats.tolist()) * x.size,
 }
@@ -90,6 +109,7 @@ class _Walk:
         self.builder.opset = opset(model)
         self.last = last
         self.values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+        self.computed = 0
         self.names: dict[str, str] = {}
         # Tensors that the builder has with their channels first, and the model with them last.
         self.turned: set[str] = set()
@@ -160,8 +180,7 @@ class _Walk:
     def _fold(self, node: onnx.NodeProto) -> None:
         inputs = [self.values[name] for name in node.input if name]
         size = _SIZES[node.op_type](*inputs) if node.op_type in _SIZES else 0
-        if size > MOST_ELEMENTS:
-            raise NetworkError(f"The {describe(node)} has {size:.3g} elements.")
+        self._check_size(node, size)
         infos = [
             helper.make_tensor_value_info(
                 name, helper.np_dtype_to_tensor_dtype(self.values[name].dtype), None
@@ -175,6 +194,15 @@ class _Walk:
         feeds = {info.name: self.values[info.name] for info in infos}
         results = ReferenceEvaluator(model).run(None, feeds)
         self.values |= zip(node.output, map(np.asarray, results), strict=True)
+        size = sum(self.values[name].size for name in node.output)
+        self._check_size(node, size)
+        self.computed += size
+        if self.computed > MOST_COMPUTED:
+            raise NetworkError(f"Its constants have more than {MOST_COMPUTED} elements.")
+
+    def _check_size(self, node: onnx.NodeProto, size: float) -> None:
+        if size > MOST_ELEMENTS:
+            raise NetworkError(f"The {describe(node)} has {size:.3g} elements.")
 
     def _emit(self, node: onnx.NodeProto) -> None:
         """Append a node, unless it only turns a tensor or gives it the shape that it has."""

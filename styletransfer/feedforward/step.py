@@ -11,7 +11,7 @@ import onnx
 
 from styletransfer import onnxgrad
 from styletransfer.errors import NetworkError
-from styletransfer.feedforward import architecture, losses
+from styletransfer.feedforward import architecture, losses, steadiness, superresolution
 from styletransfer.feedforward.architecture import Architecture
 from styletransfer.feedforward.configuration import Configuration
 from styletransfer.feedforward.lossnetwork import LossNetwork
@@ -55,6 +55,20 @@ class Plan:
     dtype: npt.DTypeLike = np.float32
 
     @property
+    def styles(self) -> int:
+        """How many styles are learnt; others that the network has rest."""
+        return 1 if self.settings.base else self.network.styles
+
+    @property
+    def resting(self) -> set[str]:
+        """The names of the parameters that are not learnt."""
+        idle = architecture.idle(self.network)
+        if not self.settings.base or self.settings.learns_all:
+            return idle
+        names = [entry.name for entry in architecture.parameters(self.network)]
+        return idle | {name for name in names if not architecture.is_of_style(name)}
+
+    @property
     def layers(self) -> list[str]:
         """The layers of the loss network that are compared, each once."""
         return list(dict.fromkeys([*self.settings.content_layers, *self.settings.style_layers]))
@@ -76,8 +90,8 @@ def evaluation(plan: Plan, shape: Sequence[int]) -> onnx.ModelProto:
     """Return the model of a batch's terms, its gradient and what is painted.
 
     Its inputs are `BATCH` of `shape`, RGB in 0..255, `PARAMETERS`, `WEIGHTS` of the terms and a
-    target for each style layer; its outputs `TERMS`, before their weights, `GRADIENT` of the
-    weighted sum and `OUTPUT`.
+    target for each style layer, and those of `steadiness.inputs`; its outputs `TERMS`, before
+    their weights, `GRADIENT` of the weighted sum and `OUTPUT`.
     """
     graph = GraphBuilder()
     painted, gradient = _differentiated(graph, plan, shape)
@@ -132,18 +146,30 @@ def _forward(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> _Forward:
     mixture = None
     if plan.network.styles > 1:
         mixture = graph.input(MIXTURE, (shape[0], plan.network.styles), plan.dtype)
-    painted = architecture.append(graph, plan.network, batch, names, mixture)
-    return _Forward(painted, _loss(graph, plan, batch, painted, mixture), names)
+
+    def paint(picture: str) -> str:
+        return architecture.append(graph, plan.network, picture, names, mixture)
+
+    picture = superresolution.reduced(graph, batch, plan.network.times)
+    painted = paint(picture)
+    values = _compared(graph, plan, batch, painted, mixture)
+    with graph.scope("loss/tv"):
+        values["tv"] = losses.total_variation(graph, painted, plan.settings.total_variation)
+    values |= steadiness.append(graph, plan.settings, plan.network, paint, picture, painted)
+    assert list(values) == list(losses.terms(plan.settings))
+    terms = graph.op("Concat", *values.values(), axis=0, output=TERMS)
+    weighted = graph.op("Mul", terms, graph.input(WEIGHTS, (len(values),), plan.dtype))
+    return _Forward(painted, graph.op("ReduceSum", weighted, keepdims=1), names)
 
 
 def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tuple[str, str]:
     """Append all but Adam; return the tensors of what is painted and of the gradient."""
     painted, loss, names = _forward(graph, plan, shape)
     one = graph.constant(np.ones(1, plan.dtype), "one")
-    still = architecture.idle(plan.network)
-    moving = [name for name in names if name not in still]
+    resting = plan.resting
+    moving = [name for name in names if name not in resting]
     rules = RULES | {"Conv": conv_rule(winograd.weight_gradient(plan.choose))}
-    gradients = onnxgrad.backward(graph, {loss: one}, moving, rules)
+    gradients = onnxgrad.backward(graph, {loss: one}, moving, rules, {steadiness.STILL})
     winograd.rewrite(graph, plan.choose)
     fewmaps.rewrite(graph)
     rows = []
@@ -158,8 +184,10 @@ def _differentiated(graph: GraphBuilder, plan: Plan, shape: Sequence[int]) -> tu
     return painted, graph.op("Concat", *rows, axis=0)
 
 
-def _loss(graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: str | None) -> str:
-    """Append the terms and their weighted sum, (1,), whose tensor is returned."""
+def _compared(
+    graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: str | None
+) -> dict[str, str]:
+    """Append the terms of the loss network's layers; return the tensor of each, (1,)."""
     settings = plan.settings
     seen = plan.compared.append(graph, painted, plan.layers, "painted")
     wanted = plan.compared.append(graph, batch, settings.content_layers, "content")
@@ -177,20 +205,15 @@ def _loss(graph: GraphBuilder, plan: Plan, batch: str, painted: str, mixture: st
         size = _target_shape(plan, graph, seen[layer])
         target = graph.input(f"target/{layer}", size, plan.dtype)
         with graph.scope(f"loss/style/{layer}"):
-            if mixture is not None:
+            if mixture is not None and plan.styles > 1:
                 target = _mixed(graph, target, mixture)
             values[f"style/{layer}"] = losses.style(graph, seen[layer], target, settings)
-    with graph.scope("loss/tv"):
-        values["tv"] = losses.total_variation(graph, painted, settings.total_variation)
-    assert list(values) == list(losses.terms(settings))
-    terms = graph.op("Concat", *values.values(), axis=0, output=TERMS)
-    weighted = graph.op("Mul", terms, graph.input(WEIGHTS, (len(values),), plan.dtype))
-    return graph.op("ReduceSum", weighted, keepdims=1)
+    return values
 
 
 def _target_shape(plan: Plan, graph: GraphBuilder, features: str) -> tuple[int, int, int]:
     channels = graph.shape(features)[1]
-    return plan.network.styles, channels, channels
+    return plan.styles, channels, channels
 
 
 def _mixed(graph: GraphBuilder, targets: str, mixture: str) -> str:

@@ -20,6 +20,7 @@ from styletransfer.images import sizes
 from styletransfer.images.arrays import as_rgb
 from styletransfer.progress import Download
 from styletransfer.runtime.devices import choose_device
+from styletransfer.settings import Painting, make
 from styletransfer.text import clause
 
 ARBITRARY = "arbitrary"
@@ -42,6 +43,8 @@ class Stylizer:
         of a network from images to images.
     gpu_id : int or None
         Number of a CUDA device, or -1 for the CPU.
+    threads : int
+        Threads on the CPU, at most one a core; 0 means one a core.
     models : path, optional
         The folder for networks that are fetched.
     order : {"RGB", "BGR"}, optional
@@ -80,6 +83,7 @@ class Stylizer:
         model: str | os.PathLike[str] | bytes = ARBITRARY,
         gpu_id: int | None = -1,
         *,
+        threads: int = 0,
         models: str | os.PathLike[str] | None = None,
         order: str | None = None,
         takes: Range | None = None,
@@ -87,13 +91,19 @@ class Stylizer:
         report: Callable[[str], None] = _log.info,
         progress: Callable[[Download], None] | None = None,
     ) -> None:
-        device, reason = choose_device(gpu_id)
+        order = Painting(order=order).order
+        takes, gives = _range("takes", takes), _range("gives", gives)
+        device, reason = choose_device(gpu_id, threads)
         if reason:
             report(f"CUDA device {gpu_id} is not used: {reason}")
         self.device = str(device)
         folders = weights.model_directories(models)
         self._predictor: arbitrary.Predictor | None = None
         source: str | os.PathLike[str] | bytes = model
+        if not isinstance(model, str | os.PathLike | bytes):
+            raise UsageError(
+                f"model is {clause(repr(model))}; give a name, a path, or what is in a file"
+            )
         if model == ARBITRARY:
             predict = weights.load_ready(arbitrary.PREDICT, folders, report, progress)
             self._predictor = arbitrary.Predictor(predict, device)
@@ -195,11 +205,11 @@ class Stylizer:
         tell: Callable[[float], None],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         picture = _checked(image)
-        if not 0 <= strength <= 1:
-            raise UsageError(f"strength is from 0 to 1, not {strength}")
-        if not 0.05 <= style_scale <= 20:
-            raise UsageError(f"style_scale is from 0.05 to 20, not {style_scale}")
-        numbers = self._numbers(picture, style, style_weights, strength)
+        shares = style_weights.tolist() if isinstance(style_weights, np.ndarray) else style_weights
+        given = {"strength": strength, "style_scale": style_scale, "style_weights": shares}
+        settings = make(Painting, given)
+        strength, style_scale = settings.strength, settings.style_scale
+        numbers = self._numbers(picture, style, settings.style_weights, strength)
         seen = picture
         if style_scale != 1:
             seen = as_rgb(picture)
@@ -230,14 +240,14 @@ class Stylizer:
             if shares is not None:
                 raise UsageError("style_weights are for several paintings; weigh styles in style")
             if self._painter.network.style is None:
-                if style not in (None, 0):
+                if not (style is None or (isinstance(style, int) and style == 0)):
                     raise UsageError("the network has one style; give none")
                 return None
             choice: Choice = 0 if style is None else style
             return style_weights(choice, self.styles)
-        if style is None or isinstance(style, int | str | dict):
+        several = isinstance(style, list | tuple) and (not style or np.ndim(style[0]) >= 2)
+        if style is None or isinstance(style, int | str | dict) or (several and not style):
             raise UsageError("the style is a painting, an array; the network has none of its own")
-        several = isinstance(style, list | tuple) and np.ndim(style[0]) >= 2
         paintings = [as_rgb(one) for one in (style if several else [style])]
         vectors = [self._predictor.numbers(painting) for painting in paintings]
         vector = arbitrary.blend(vectors, shares)
@@ -245,6 +255,21 @@ class Stylizer:
             own = self._predictor.numbers(as_rgb(picture))
             vector = strength * vector + (1 - strength) * own
         return vector
+
+
+def _range(name: str, value: Any) -> Range | None:
+    """Return the numbers of black and white, checked."""
+    if value is None:
+        return None
+    try:
+        black, white = map(float, value)
+    except (TypeError, ValueError, OverflowError):
+        black = white = 0.0
+    if not np.isfinite([black, white]).all() or black == white:
+        raise UsageError(
+            f"{name} is {clause(repr(value))}; give two numbers, of black and white, such as (0, 1)"
+        )
+    return black, white
 
 
 def _checked(image: Any) -> np.ndarray:

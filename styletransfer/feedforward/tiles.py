@@ -112,7 +112,6 @@ def paint(
         for count, (name, tile, region) in enumerate(runs.run()):
             if depth == plan.depth:
                 store(tile, *region)
-                continue
             if name in fresh:
                 fresh[name][:, region[0], region[1]] = tile
             if name in moments:
@@ -134,7 +133,6 @@ def paint(
                     f"{node.output[0]}/{key}": value.astype(np.float32).reshape(1, -1, 1, 1)
                     for key, value in pair.items()
                 }
-    tell(1.0)
     return after
 
 

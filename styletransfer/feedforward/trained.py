@@ -39,12 +39,15 @@ class Trained:
         For how many steps.
     losses : mapping of str to float
         Of the last step, by term, without their weights; empty where they are not known.
+    base : str
+        The sha256 of the file that it began from, if it did.
     """
 
     settings: Configuration
     weights: Sequence[np.ndarray]
     steps: int
     losses: Mapping[str, float]
+    base: str = ""
 
     @property
     def network(self) -> Architecture:
@@ -54,7 +57,7 @@ class Trained:
 
 def architecture_of(settings: Configuration) -> Architecture:
     """Return the architecture that a configuration asks for."""
-    styles = len(settings.style_image or [None])
+    styles = settings.styles or len(settings.style_image or [None])
     return architecture.architecture(settings.arch, settings.width, styles)
 
 
@@ -72,6 +75,7 @@ def metadata(trained: Trained) -> dict[str, str]:
         "layers": network.text,
         "width": str(settings.width or ""),
         "styles": str(network.styles),
+        "enlargement": str(network.times),
         "configuration": json.dumps(plain(settings)),
         "steps": str(trained.steps),
         "losses": json.dumps(dict(trained.losses)),
@@ -79,8 +83,10 @@ def metadata(trained: Trained) -> dict[str, str]:
         "licence": settings.licence or _UNKNOWN,
         "version": __version__,
         "input": f"{inference.IMAGE} (N, 3, H, W): RGB in [0, 1]",
-        "output": f"{inference.STYLIZED} (N, 3, H, W): RGB in [0, 1]",
+        "output": f"{inference.STYLIZED} (N, 3, {_sides(network.times)}): RGB in [0, 1]",
     }
+    if trained.base:
+        facts["base_sha256"] = trained.base
     # ONNX's own words for what the numbers of pictures are.
     known = {
         "Image.BitmapPixelFormat": "Rgb8",
@@ -88,6 +94,10 @@ def metadata(trained: Trained) -> dict[str, str]:
         "Image.NominalPixelRange": "Normalized_0_1",
     }
     return known | {_PREFIX + key: value for key, value in facts.items()}
+
+
+def _sides(times: int) -> str:
+    return "H, W" if times == 1 else f"{times}*H, {times}*W"
 
 
 def digest(arrays: Sequence[np.ndarray]) -> str:
@@ -127,7 +137,8 @@ def read(path: Path) -> Trained:
         checkpoint = checkpoints.read(path)
         settings = configuration.read(checkpoint.configuration, str(path))
         vector = checkpoint.state.get(step.PARAMETERS)
-        return Trained(settings, _parts(path, settings, vector), checkpoint.steps, {})
+        base = str(checkpoint.digests.get("base", ""))
+        return Trained(settings, _parts(path, settings, vector), checkpoint.steps, {}, base)
     model = _model(path)
     facts = {p.key.removeprefix(_PREFIX): p.value for p in model.metadata_props}
     try:
@@ -145,7 +156,7 @@ def read(path: Path) -> Trained:
         if tensor is None or tuple(tensor.dims) != entry.shape:
             raise StyleTransferError(f"{path} is damaged: it has no {entry.name} of its shape")
         weights.append(numpy_helper.to_array(tensor).astype(np.float32))
-    return Trained(settings, weights, steps, losses)
+    return Trained(settings, weights, steps, losses, facts.get("base_sha256", ""))
 
 
 def _parts(path: Path, settings: Configuration, vector: np.ndarray | None) -> list[np.ndarray]:

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.errors import UsageError
-from styletransfer.feedforward import architecture, configuration, inference, losses, step
+from styletransfer.feedforward import (
+    architecture,
+    configuration,
+    inference,
+    losses,
+    steadiness,
+    step,
+)
+from styletransfer.feedforward import base as bases
 from styletransfer.feedforward.lossnetwork import LossNetwork
 from styletransfer.runtime.devices import choose_device
 from styletransfer.runtime.session import Session
@@ -28,7 +36,7 @@ class Trainer:
         default.
     style : ndarray, shape (H, W, 3), or a sequence of such
         The picture whose style is learnt, RGB, uint8 or float in [0, 1]; with ``arch: multi``
-        several.
+        several. An empty sequence where no style is compared, as in super-resolution.
     weights : sequence of ndarray, optional
         What the network has learnt already, in forward order: of each convolution the weight
         (out, in, height, width), and as far as there are any the bias, the norm's scale and its
@@ -43,11 +51,13 @@ class Trainer:
     Attributes
     ----------
     settings : Configuration
-        The configuration.
+        The configuration, with what follows from its base.
     learning_rate : float
         Of the steps from now on.
     steps : int
         How many there were.
+    base : str
+        The sha256 of the file that the network began from, or nothing.
 
     Raises
     ------
@@ -72,12 +82,22 @@ class Trainer:
         gpu_id: int = -1,
         threads: int = 0,
     ) -> None:
-        self.settings = settings = configuration.read(config)
+        settings = configuration.read(config)
         pictures = [style] if isinstance(style, np.ndarray) else list(style)
-        if settings.arch != "multi" and len(pictures) != 1:
-            raise UsageError(f"there are {len(pictures)} styles; one, or the arch multi")
+        self.base = ""
+        if settings.base is not None:
+            base = bases.load(settings.base, models)
+            self.base, settings = base.digest, bases.settled(settings, base)
+            weights = bases.first_weights(settings, base) if weights is None else weights
+        self.settings = settings
+        one = len(pictures) == 1 or (not pictures and not settings.style_layers)
+        if not one and (settings.base or settings.arch != "multi"):
+            wanted = "with a base one at a time" if settings.base else "one, or the arch multi"
+            raise UsageError(f"there are {len(pictures)} styles; give {wanted}")
         self._device = choose_device(gpu_id, threads)[0]
-        network = architecture.architecture(settings.arch, settings.width, len(pictures))
+        network = architecture.architecture(
+            settings.arch, settings.width, settings.styles or len(pictures) or 1
+        )
         compared = _loss_network(settings, models)
         self._plan = step.Plan(settings, network, compared)
         compared.check(self._plan.layers)
@@ -114,7 +134,8 @@ class Trainer:
         -------
         dict of str to float
             Before the step: ``loss``, and not weighted ``content``, ``style`` and ``tv``, and each
-            layer's term, ``style/conv3_3`` say. With several styles the pictures of a batch take
+            layer's term, ``style/conv3_3`` say; ``stability`` and ``shift`` where they have a
+            weight. With several styles the pictures of a batch take
             turns in them.
 
         Raises
@@ -122,7 +143,7 @@ class Trainer:
         UsageError
             If the batch has another shape or type.
         """
-        inputs = self._inputs(batch)
+        inputs = self._all_inputs(batch)
         session = self._session("step", batch)
         inputs[step.RATE] = np.array([self.learning_rate])
         inputs[step.COUNT] = np.array([self.steps + 1.0])
@@ -137,7 +158,10 @@ class Trainer:
         return self._report(values[step.TERMS]), gradients
 
     def paint(self, batch: np.ndarray) -> np.ndarray:
-        """Return what the network makes of a batch, float32 (N, H, W, 3), 0..255, not clipped."""
+        """Return what the network makes of a batch, float32 (N, H, W, 3), 0..255, not clipped.
+
+        A network of super-resolution paints the batch made smaller, as it does in training.
+        """
         inputs = {**self._inputs(batch), step.PARAMETERS: step.joined(self.weights)}
         if "painting" not in self._sessions:
             model = inference.painting(self.network, inputs[step.BATCH].shape)
@@ -149,6 +173,11 @@ class Trainer:
     def network(self) -> architecture.Architecture:
         """The architecture of what learns."""
         return self._plan.network
+
+    @property
+    def loss_network(self) -> LossNetwork:
+        """What compares."""
+        return self._plan.compared
 
     @property
     def terms(self) -> list[str]:
@@ -196,7 +225,8 @@ class Trainer:
         self._vector, *moments = (np.array(state[name], np.float32) for name in _STATE)
         self._moments = (moments[0], moments[1])
         self.steps, self.learning_rate = int(state["steps"]), float(state["learning_rate"])
-        start = {name: state.get(f"start/{name}") for name in losses.terms(self.settings)}
+        compared = filter(losses.is_compared, losses.terms(self.settings))
+        start = {name: state.get(f"start/{name}") for name in compared}
         found = {name: float(x) for name, x in start.items() if x is not None}
         if self.settings.style_weight == configuration.AUTO and len(found) == len(start):
             self._begin_at(found)
@@ -208,7 +238,7 @@ class Trainer:
             self._sessions["step"].bind(dict(zip(_STATE, vectors, strict=True)))
 
     def _evaluated(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        inputs = self._inputs(batch)
+        inputs = self._all_inputs(batch)
         session = self._session("evaluation", batch)
         return session.run(inputs | {step.PARAMETERS: step.joined(self.weights)})
 
@@ -230,7 +260,7 @@ class Trainer:
         if self._terms is None:
             model = step.values(self._plan, _planes(batch).shape).SerializeToString()
             session = Session(model, self._device)
-            inputs = self._inputs(batch) | {step.PARAMETERS: self._vector}
+            inputs = self._all_inputs(batch) | {step.PARAMETERS: self._vector}
             terms = session.run(inputs | self._targets)[step.TERMS]
             self._begin_at(step.named(terms, self.settings))
         assert self._terms is not None
@@ -238,14 +268,21 @@ class Trainer:
 
     def _begin_at(self, start: Mapping[str, float]) -> None:
         """Take the weights of terms from their values at a first batch."""
-        self._start = start
+        self._start = {name: start[name] for name in filter(losses.is_compared, start)}
         self._terms = losses.normalised(losses.terms(self.settings), start)
+
+    def _all_inputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Return a batch as the inputs of a session, and what is drawn for this step."""
+        inputs, network = self._inputs(batch), self._plan.network
+        images, channels, *size = inputs[step.BATCH].shape
+        shape = (images, channels, *(n // network.times for n in size))
+        return inputs | steadiness.inputs(self.settings, network, shape, self.steps)
 
     def _inputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Return a batch as the inputs of a session, its shape checked."""
         planes = _planes(batch)
         if self._shape is None:
-            multiple = self._plan.network.multiple
+            multiple = self._plan.network.multiple * self._plan.network.times
             if any(n % multiple for n in planes.shape[2:]):
                 raise UsageError(
                     f"the batch's pictures are {planes.shape[2]}×{planes.shape[3]}; the network"
@@ -259,7 +296,8 @@ class Trainer:
         inputs = {step.BATCH: planes}
         styles = self._plan.network.styles
         if styles > 1:
-            turns = (self.steps * len(planes) + np.arange(len(planes))) % styles
+            turns = (self.steps * len(planes) + np.arange(len(planes))) % self._plan.styles
+            turns += styles - self._plan.styles  # those that are learnt are the last ones
             inputs[step.MIXTURE] = np.eye(styles, dtype=np.float32)[turns]
         return inputs
 
@@ -276,6 +314,8 @@ class Trainer:
 
     def _targets_of(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the Gram matrices of styles, (styles, C, C) for each layer."""
+        if not self.settings.style_layers:
+            return {}
         found: list[dict[str, np.ndarray]] = []
         for picture in pictures:
             planes = _planes(np.asarray(picture)[np.newaxis], "a style")

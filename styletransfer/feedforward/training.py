@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +85,14 @@ class Result:
         The network as it stands.
     steps, wanted : int
         How many steps there were, and how many there were to be.
+    style : int or None
+        The number of the style that was learnt, beside those of a base.
     """
 
     network: Path
     steps: int
     wanted: int
+    style: int | None = None
 
 
 def train(
@@ -136,7 +139,6 @@ def train(
 
     with ExitStack() as stack:
         stack.enter_context(locks.locked(place / ".lock", taken))
-        start = _start(training, digests)
         trainer = Trainer(
             trained.plain(settings),
             styles,
@@ -145,9 +147,15 @@ def train(
             training.gpu_id,
             training.threads,
         )
+        # With what follows from its base.
+        training = replace(training, settings=trainer.settings)
+        digests["base"] = trainer.base
+        digests["loss_network"] = trained.digest(trainer.loss_network.arrays)
+        start = _start(training, digests)
         if start is not None:
             _go_on(trainer, start)
-        for name, style in zip(settings.style_image or (), styles, strict=True):
+        settings = trainer.settings
+        for name, style in zip(settings.style_image or (), styles, strict=False):
             number = "" if len(styles) == 1 else f"-{Path(name).stem}"
             shown = style.astype(np.float32) / np.float32(255)
             images.save(place / f"target_style_{settings.naming}{number}.jpg", shown)
@@ -162,6 +170,8 @@ def train(
 
 def _styles(settings: Configuration) -> list[np.ndarray]:
     """Return the styles, their shorter sides as wanted, cropped to squares."""
+    if not settings.style_layers:
+        return []
     if not settings.style_image:
         raise UsageError("there is no style_image; give the path of a picture")
     size = settings.style_size or settings.image_size
@@ -233,7 +243,9 @@ class _Run:
                     self._leave()
             raise
         self._leave()
-        return Result(self._training.network, self._trainer.steps, self._wanted)
+        settings = self._settings
+        style = None if settings.learns_all or not settings.styles else settings.styles - 1
+        return Result(self._training.network, self._trainer.steps, self._wanted, style)
 
     def _take_steps(
         self, report: Callable[[TrainingProgress], None], stopped: Callable[[], bool]
@@ -326,5 +338,5 @@ class _Run:
         if done:
             checkpoints.write(place, checkpoint, done=True)
         checkpoints.prune(place, settings.checkpoints_kept)
-        network = Trained(settings, trainer.weights, trainer.steps, self._losses)
+        network = Trained(settings, trainer.weights, trainer.steps, self._losses, trainer.base)
         trained.save(self._training.network, network)

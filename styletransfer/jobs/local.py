@@ -14,10 +14,14 @@ from styletransfer.jobs import plot, recipe
 from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
-from styletransfer.progress import Begun, Download, Progress, Stop
+from styletransfer.progress import Begun, Download, FilmProgress, PaintingProgress, Progress, Stop
 from styletransfer.transfer import StyleTransfer, Summary
 
 logger = logging.getLogger(__name__)
+
+
+Step = Progress | PaintingProgress | FilmProgress | Download | Begun
+"""What somebody who watches is told."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,15 @@ class Watch:
     Attributes
     ----------
     tell : callable
-        Gets a `Begun` before each picture, a `Progress` after each iteration, and a `Download`
-        while networks are fetched.
+        Gets a `Begun` before each picture, a `Progress` after each iteration, a `PaintingProgress`
+        while a large picture is painted in one pass, and a `Download` while networks are fetched.
     stopped : callable
         Asked between evaluations; where it returns true, the run ends with the best image so far.
     verbose : bool
         Whether each iteration is logged.
     """
 
-    tell: Callable[[Progress | Download | Begun], None] = lambda step: None
+    tell: Callable[[Step], None] = lambda step: None
     stopped: Callable[[], bool] = lambda: False
     verbose: bool = False
 

@@ -41,7 +41,7 @@ def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:
     there = recipe.compare(task.output, task)
     if there is None or not there.differs:
         return task.output, there
-    additions = chain([_addition(task.settings, there.differs)], (f"-{n}" for n in count(2)))
+    additions = chain([_addition(task, there.differs)], (f"-{n}" for n in count(2)))
     for path in (_with(task.output, addition) for addition in additions):
         if path == task.output or path in taken:
             continue
@@ -57,13 +57,14 @@ def free(task: Task, taken: Collection[Path]) -> tuple[Path, Existing | None]:
     raise AssertionError("numbers do not end")
 
 
-def _addition(settings: Settings | Painting, differs: Sequence[str]) -> str:
+def _addition(task: Task, differs: Sequence[str]) -> str:
     """Return what tells a picture from the other, nothing where that does not fit into a name."""
     parts = []
+    values = task.settings.options() | {"depth": task.extras.depth}
     for name in differs:
-        value = getattr(settings, name, None)
-        if name in _IN_THE_NAME or name not in settings.options():
+        if name in _IN_THE_NAME or name not in values:
             return ""
+        value = values[name]
         text = compact(value) if isinstance(value, float) else str(value)
         if not re.fullmatch(r"[\w.+-]+", text):
             return ""

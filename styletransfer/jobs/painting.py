@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from styletransfer.jobs.local import Outcome, Watch
 from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
-from styletransfer.progress import Stop
+from styletransfer.progress import PaintingProgress, Stop
 from styletransfer.settings import Painting
 from styletransfer.settings.painting import RANGES
 
@@ -77,15 +77,17 @@ def make_all(
         if stylizer is None:
             stylizer = open_stylizer(_settings(task), machine, watch)
             if like is not None:
-                place = (stylizer.device, 0, stylizer.weights_digest)
+                place = (stylizer.device, machine.threads, stylizer.weights_digest)
                 recipe.warn_of_differences(like, _settings(task).model, *place)
         try:
             pictures = read(task, known)
             start = time.perf_counter()
-            result = _painted(stylizer, _settings(task), pictures)
+            result = _painted(stylizer, _settings(task), pictures, watch)
             size = (result.shape[1], result.shape[0])
             painted = Painted(size, time.perf_counter() - start)
-            output = _write(stylizer, task, pictures, result, painted)
+            around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
+            stored = recipe.describe_run(task, pictures.digests, around, painted)
+            output = _write(task, pictures, result, stored)
         except Exception as error:
             yield PaintedOutcome(task, error=error)
         else:
@@ -110,18 +112,16 @@ def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
 
 def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylizer:
     """Return the network that settings name, ready to paint."""
-    ranges = {
-        name: None if (value := getattr(settings, name)) is None else RANGES[value]
-        for name in ("takes", "gives")
-    }
     return Stylizer(
         settings.model,
         machine.gpu_id,
+        threads=machine.threads,
         models=machine.models,
         order=settings.order,
+        takes=None if settings.takes is None else RANGES[settings.takes],
+        gives=None if settings.gives is None else RANGES[settings.gives],
         report=logger.info,
         progress=watch.tell,
-        **ranges,
     )
 
 
@@ -143,7 +143,9 @@ def _settings(task: Task) -> Painting:
     return task.settings
 
 
-def _painted(stylizer: Stylizer, settings: Painting, pictures: Pictures) -> np.ndarray:
+def _painted(
+    stylizer: Stylizer, settings: Painting, pictures: Pictures, watch: Watch
+) -> np.ndarray:
     """Return a task's picture."""
     content = pictures.content
     if settings.length is not None:
@@ -153,22 +155,22 @@ def _painted(stylizer: Stylizer, settings: Painting, pictures: Pictures) -> np.n
     if when == "before":
         styles = [colour.match(style, content, method) for style in styles]
     style = style_of(settings, stylizer, styles)
+    start = time.monotonic()
     result = stylizer.stylize(
         content,
         style,
         style_weights=settings.style_weights,
         strength=settings.strength,
         style_scale=settings.style_scale,
+        tell=lambda done: watch.tell(PaintingProgress(done, time.monotonic() - start)),
     )
     return colour.restore(result, content, method) if when == "after" else result
 
 
 def _write(
-    stylizer: Stylizer, task: Task, pictures: Pictures, result: np.ndarray, painted: Painted
+    task: Task, pictures: Pictures, result: np.ndarray, parameters: Mapping[str, object]
 ) -> Path:
     """Write the picture and what belongs to it; return where the picture is."""
-    place = recipe.circumstances(stylizer.device, 0, stylizer.weights_digest)
-    parameters = recipe.describe_run(task, pictures.digests, place, painted)
     output = images.save_somewhere(
         task.output, result, pictures.alpha, task.extras.depth, parameters
     )

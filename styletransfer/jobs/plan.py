@@ -77,7 +77,12 @@ class Order:
 
 
 def plan(order: Order) -> list[Task]:
-    """Return the pictures to be made; of several, those that are not there yet.
+    """Return the pictures to be made; see `divide`."""
+    return divide(order)[0]
+
+
+def divide(order: Order) -> tuple[list[Task], list[Path]]:
+    """Return the pictures to be made and, of several, those that are there already.
 
     Names that are made, and not given, never stand for what was made from other parameters or
     pictures: the new picture gets a name of its own, and the log says so.
@@ -114,10 +119,11 @@ def plan(order: Order) -> list[Task]:
     _check_place(tasks[0].output.parent, looked_through)
     _check_apart(tasks)
     check_sources(tasks)
+    there: list[Path] = []
     if not named:
-        tasks = _with_free_names(tasks, order)
+        tasks, there = _with_free_names(tasks, order)
         check_sources(tasks)
-    return [_seeded(task) for task in tasks]
+    return [_seeded(task) for task in tasks], there
 
 
 def check_sources(tasks: Sequence[Task]) -> None:
@@ -134,18 +140,19 @@ def check_sources(tasks: Sequence[Task]) -> None:
                 raise UsageError(f"{source} goes in and would be overwritten; give another -o")
 
 
-def _with_free_names(tasks: Sequence[Task], order: Order) -> list[Task]:
-    """Return the tasks that are to be run, none over what was made otherwise."""
-    left = []
+def _with_free_names(tasks: Sequence[Task], order: Order) -> tuple[list[Task], list[Path]]:
+    """Return the tasks that are to be run, none over what was made otherwise, and what is there."""
+    left, done = [], []
     taken = {task.output for task in tasks}
     for task in tasks:
         chosen, there = naming.free(task, taken)
         taken.add(chosen)
         if there is not None and there.finished and order.is_batch and not order.overwrite:
             logger.info("%s is there already", chosen)
+            done.append(chosen)
             continue
         left.append(replace(task, output=chosen))
-    return left
+    return left, done
 
 
 def _seeded(task: Task) -> Task:

@@ -95,6 +95,7 @@ def describe_run(
         **circumstances,
         "settings": task.settings.plain(),
         "files": files,
+        "depth": task.extras.depth,
         "iterations": end.iterations,
         "reason": end.stop.value,
     }
@@ -162,6 +163,8 @@ def compare(path: Path, task: Task) -> Existing | None:
         for name, value in wanted.items()
         if name not in ignored and values.get(name, usual[name]) != value
     ]
+    if stored.get("depth", 8) != task.extras.depth:
+        differs.append("depth")
     inputs = {kind: [_digest(p) for p in paths] for kind, paths in task.files.items()}
     if any(_digests(files.get(kind, [])) != seen for kind, seen in inputs.items()):
         differs.append("pictures that go in")

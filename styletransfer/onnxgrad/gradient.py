@@ -4,7 +4,7 @@ The mechanism only: which nodes lie between the variables and the outputs, in wh
 cotangents become known, and how contributions add up. The rules say what an operator's gradient is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -27,6 +27,7 @@ def backward(
     cotangents: Mapping[str, str],
     wrt: Sequence[str],
     rules: Mapping[str, Rule] = RULES,
+    still: Collection[str] = (),
 ) -> dict[str, str | None]:
     """Append to a graph the nodes that carry cotangents back to the tensors of `wrt`.
 
@@ -40,6 +41,8 @@ def backward(
         The tensors whose cotangents are wanted: inputs, constants or results of nodes.
     rules : mapping of str to Rule
         The rule of each operator.
+    still : collection of str
+        Results of nodes that are taken for constants: nothing is carried back through them.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def backward(
     for name in wrt:
         if builder.dtype(name).kind != "f":
             raise GradientError(f"No gradient for {name!r}: it holds {builder.dtype(name)}.")
-    path, reached = _between(builder, wrt)
+    path, reached = _between(builder, wrt, still)
     contributions: dict[str, list[str]] = {}
     for name, cotangent in cotangents.items():
         _check(builder, cotangent, name, f"The cotangent given for {name!r}")
@@ -146,13 +149,15 @@ def _named(builder: GraphBuilder, gradients: Mapping[str, str | None]) -> list[s
 
 
 def _between(
-    builder: GraphBuilder, wrt: Sequence[str]
+    builder: GraphBuilder, wrt: Sequence[str], still: Collection[str]
 ) -> tuple[list[onnx.NodeProto], frozenset[str]]:
     """Return the nodes that depend on `wrt`, and the names of all tensors that do."""
     reached = set(wrt)
     path = []
     for node in builder.nodes:
-        if node.op_type not in NO_GRADIENT and not reached.isdisjoint(node.input):
+        if node.op_type in NO_GRADIENT or node.output[0] in still:
+            continue
+        if not reached.isdisjoint(node.input):
             path.append(node)
             reached.update(filter(None, node.output))
     return path, frozenset(reached)

@@ -4,10 +4,12 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from styletransfer.errors import UsageError
+from styletransfer.text import clause
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -62,8 +64,12 @@ def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | N
     Raises
     ------
     UsageError
-        If there are not so many cores.
+        If there are not so many cores, or what is given is no number.
     """
+    for name, number in (("gpu_id", gpu_id), ("threads", threads)):
+        whole = isinstance(number, Integral) and not isinstance(number, bool)
+        if not whole and (number is not None or name == "threads"):
+            raise UsageError(f"{name} is {clause(repr(number))}; give a whole number")
     cores = os.cpu_count() or 1
     if not 0 <= threads <= cores:
         raise UsageError(

@@ -192,7 +192,7 @@ def _layer(item: object, wanted: str) -> tuple[str, object]:
 
 def _items(value: object) -> Sequence[object]:
     """Return a list of values, of one if there is a single one."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         return [value]
     if len(value) > _LONGEST_LIST:
         raise ValueError(f"at most {_LONGEST_LIST} values")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from PIL import Image
@@ -19,12 +19,16 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, make, presets
-from styletransfer.transfer import inputs
+from styletransfer.transfer import goals, inputs, stages
+from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.transfer.temporal import Expected
 from styletransfer.weights.loading import LoadedNetwork, load_network
+
+if TYPE_CHECKING:
+    from styletransfer.feedforward import Stylizer
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +96,8 @@ class StyleTransfer:
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
         self._problems = ProblemMaker(self.device)
+        self._models, self._fetching = models, progress
+        self._painter: Stylizer | None = None
         self._turn = threading.RLock()  # what is prepared serves one run at a time
         self._made: tuple[Result, Callable[[np.ndarray], np.ndarray], np.ndarray] | None = None
 
@@ -133,8 +139,10 @@ class StyleTransfer:
         n_iter : int
             The most iterations of the optimiser.
         init : str, float, path or ndarray
-            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), an image, its
-            path, or the exponent of a noise whose amplitude goes with that power of the frequency.
+            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), ``"stylized"``
+            (the content as a network paints it in one pass, in the style; it is fetched on first
+            use), an image, its path, or the exponent of a noise whose amplitude goes with that
+            power of the frequency.
         verbose : bool
             Whether to log a line for each iteration.
         callback : callable, optional
@@ -169,6 +177,10 @@ class StyleTransfer:
             If the network lacks a layer that was asked for.
         """
         self._made = None
+        listening = {"callback": callback, "progress": progress, "stopped": stopped}
+        for name, listener in listening.items():
+            if listener is not None and not callable(listener):
+                raise UsageError(f"{name} is a function, not {type(listener).__name__}")
         picture = init if isinstance(init, np.ndarray | Image.Image) else None
         given_options: dict[str, object] = {"length": length, "ratio": ratio, "n_iter": n_iter}
         given_options |= {"init": init} if picture is None else {}
@@ -190,6 +202,8 @@ class StyleTransfer:
                     listener(step)
 
             with self._turn:
+                if isinstance(given.init, str) and given.init == "stylized":
+                    given = self._stylized(given, settings, display)
                 result, error = run(
                     self._problems,
                     settings,
@@ -203,6 +217,18 @@ class StyleTransfer:
         if error is not None:
             raise error
         return result.summary.iterations
+
+    def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
+        """Return what a run begins with, its first image painted in one pass."""
+        from styletransfer.transfer import stylized  # here: few runs need it, and it takes a while
+
+        first = stages.plan(settings, given.content.shape, self.network.input_size)[0]
+        weights = goals.style_weights(settings, len(given.styles))
+        if self._painter is None:
+            fetching = self._fetching or display.show
+            self._painter = stylized.painter(self.device, self._models, fetching)
+        size = first.size(given.content.shape)
+        return replace(given, init=stylized.paint(self._painter, given, weights, size))
 
     @property
     def summary(self) -> Summary | None:

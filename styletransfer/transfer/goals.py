@@ -127,15 +127,21 @@ def factors(
         If there are not as many weights as styles, or all are 0.
     """
     content_layers, style_layers = layers(settings, network)
-    weights = each(settings.style_weights or (1.0,), styles, "style_weights")
-    total = sum(weights)
-    if not total:
-        raise UsageError(f"style_weights are all 0 ({weights}); give one that is not")
     result = [*content_layers.values()]
+    weights = style_weights(settings, styles)
+    total = sum(weights)
     for weight in weights:
         result += [ratio * weight / total * own for own in style_layers.values()]
     result += [settings.tv] if settings.tv else []
     return result if expected is None else [*result, expected.weight]
+
+
+def style_weights(settings: Settings, styles: int) -> tuple[float, ...]:
+    """Return the weight of each style, of which one at least is not 0; raise as `factors` does."""
+    weights = each(settings.style_weights or (1.0,), styles, "style_weights")
+    if not any(weights):
+        raise UsageError(f"style_weights are all 0 ({weights}); give one that is not")
+    return weights
 
 
 def layers(

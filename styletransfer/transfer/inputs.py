@@ -82,7 +82,13 @@ def check(
         raise UsageError("there is no style image; give at least one")
     if isinstance(style_masks, str):
         style_masks = [style_masks]
-    masks = tuple(as_mask(mask, rgb.shape) for mask in (() if style_masks is None else style_masks))
+    try:
+        listed = list(() if style_masks is None else style_masks)
+    except TypeError:
+        raise UsageError(
+            f"style_masks is a list of masks, one a style, not {type(style_masks).__name__}"
+        ) from None
+    masks = tuple(as_mask(mask, rgb.shape) for mask in listed)
     if masks and len(masks) != len(pictures):
         raise UsageError(
             f"there are {len(masks)} style masks for {len(pictures)} style images; give one each"

@@ -6,7 +6,7 @@ Transfer for Videos, 2016, which is where the constants come from).
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -237,7 +237,7 @@ def shares(trusts: Sequence[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
+def ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """Yield items, the next one being computed in a thread meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         missing = object()

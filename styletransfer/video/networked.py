@@ -74,7 +74,7 @@ class NetworkPainter:
         Others of `Stylizer.stylize`.
     """
 
-    offsets = (1,)
+    offsets: tuple[int, ...] = (1,)
     anchored = False
 
     def __init__(

@@ -54,7 +54,7 @@ class State:
         arrays = {f"result/{number}": kept for number, kept in enumerate(self.results)}
         if self.anchor is not None:
             arrays["anchor"] = self.anchor
-        return arrays | {"loss": np.float64(self.loss).reshape(())}
+        return arrays | {"loss": np.array(self.loss)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "State":
@@ -82,7 +82,7 @@ class OptimisingPainter:
         Of the temporal term; see `WEIGHT`.
     """
 
-    offsets = (1, 2, 4)
+    offsets: tuple[int, ...] = (1, 2, 4)
     anchored = True
 
     def __init__(
@@ -140,9 +140,7 @@ class OptimisingPainter:
         def note(step: Progress) -> None:
             last[:] = [step]
 
-        self._transfer.transfer_style(
-            self._styles, frame, expected=near, progress=note, **options
-        )
+        self._transfer.transfer_style(self._styles, frame, expected=near, progress=note, **options)
         summary = self._transfer.summary
         assert summary is not None
         terms = dict(last[0].terms) if last else {}

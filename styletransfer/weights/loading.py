@@ -12,7 +12,7 @@ import onnx
 from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import MEAN, NETWORKS
-from styletransfer.text import suggestion
+from styletransfer.text import clause, suggestion
 from styletransfer.weights import store
 from styletransfer.weights.acquisition import Report
 from styletransfer.weights.cache import weights_digest
@@ -71,11 +71,12 @@ def load_network(
     WeightsError, NetworkError
         See `weights.load` and `caffe.load_folder`.
     """
-    table = NETWORKS.get(name)
+    is_path = isinstance(name, str | os.PathLike)
+    table = NETWORKS.get(name) if isinstance(name, str) else None
     if table is None:
-        if not os.path.isdir(name):
+        if not (is_path and os.path.isdir(name)):
             raise UsageError(
-                f"{name!r} is neither a network nor a folder; choose one of"
+                f"{clause(repr(name), 200)} is neither a network nor a folder; choose one of"
                 f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"
                 f"{suggestion(name, NETWORKS)}"
             )

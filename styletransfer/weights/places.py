@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from styletransfer.errors import WeightsError
+from styletransfer.errors import UsageError, WeightsError
+from styletransfer.text import clause
 from styletransfer.weights.sources import CAFFEMODELS
 
 
@@ -21,6 +22,8 @@ def model_directories(explicit: str | os.PathLike[str] | None = None) -> list[Pa
     explicit : path, optional
         The folder that a user names.
     """
+    if not isinstance(explicit, str | os.PathLike | None):
+        raise UsageError(f"models is {clause(repr(explicit))}; give the path of a folder")
     given = [explicit, os.environ.get("STYLETRANSFER_MODELS")]
     folders = [Path(folder).expanduser() for folder in given if folder]
     checkout = checkout_models()

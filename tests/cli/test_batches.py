@@ -99,7 +99,7 @@ def test_a_batch_skips_what_it_cannot_read_and_goes_on_without_memory(run, tmp_p
     failure[0] = ZeroDivisionError("oh")
     code, printed, log = run(*arguments)
     assert (code, log.count("is there already")) == (1, 2)
-    assert printed == "0 of 1 pictures made, 1 failed\n"
+    assert printed == "0 of 3 pictures made, 2 there already, 1 failed\n"
     assert f"error: {coffee}: ZeroDivisionError: oh (--debug shows where)" in log
 
 

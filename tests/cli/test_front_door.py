@@ -16,7 +16,7 @@ from PIL import Image
 from styletransfer import cli, display, images
 from styletransfer.cli import parser, streams
 from styletransfer.networks import NETWORKS
-from styletransfer.progress import Begun, Progress
+from styletransfer.progress import Begun, PaintingProgress, Progress
 from tests.conftest import ROOT
 
 CAT = ROOT / "images" / "content" / "cat.jpg"
@@ -254,3 +254,20 @@ def test_the_time_left_agrees_with_the_rate(capsys):
     shown.show(Begun(2, 3, "b.jpg"))
     assert capsys.readouterr().err == "1 of 3: a.jpg\n2 of 3: b.jpg, 3 min left for all\n"
     assert display._duration(12_000) == "3 h 20 min"
+
+
+def test_a_large_picture_that_is_painted_shows_how_far_it_is(capsys, monkeypatch):
+    shown = display.Display()
+    shown._last_line = -100.0
+    shown.show(PaintingProgress(0.25, 20.0))
+    shown.show(PaintingProgress(0.26, 20.5))  # too soon for another line
+    assert capsys.readouterr().err == "25% painted, 60 s left\n"
+    display.Display(False).show(PaintingProgress(0.25, 20.0))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with display.Display() as shown:
+        shown.show(PaintingProgress(0.25, 20.0))
+        shown.show(PaintingProgress(1.0, 80.0))
+    bar = capsys.readouterr().err
+    assert "60 s left" in bar
+    assert "100%" in bar

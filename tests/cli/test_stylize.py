@@ -97,6 +97,30 @@ def test_a_folder_is_gone_on_with(run, tmp_path):
     assert (results / "a-sweet-strength0.5.jpg").is_file()
 
 
+def test_another_depth_is_another_picture(run, tmp_path):
+    flags = ("-c", CAT, CAT.with_name("coffee.jpg"), "-o", tmp_path / "out", "-l", 64)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        images.save(photos / name, images.load(CAT)[:64, :80])
+    flags = ("-c", photos, "-o", tmp_path / "out", "-l", 64)
+    assert run(*flags)[0] == 0
+    tifs = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in tifs] == ["a-sweet.jpg", "b-sweet.jpg"]
+    # As if they had been made in a format of more bits.
+    first = recipe_of(tifs[0])
+    assert first["depth"] == 8
+    images.save(tifs[0], images.load(tifs[0]), parameters={**first, "depth": 16})
+    code, _, err = run(*flags)
+    assert code == 0
+    assert err.count("is there already") == 1
+    assert "is another picture (depth), which stays: this one becomes a-sweet-depth8.jpg" in err
+
+
+def recipe_of(path: Path) -> dict:
+    return images.read_parameters(path)
+
+
 def test_like_repeats_a_picture(run, net, tmp_path):
     first, again = tmp_path / "first.png", tmp_path / "again.png"
     assert run("-c", CAT, "-o", first, "-l", 90, "--strength", 0.7)[0] == 0
@@ -108,6 +132,43 @@ def test_like_repeats_a_picture(run, net, tmp_path):
     assert not np.array_equal(images.load(other), images.load(first))
     code, _, err = run("--like", CAT, "-o", again, model=None)
     assert (code, "does not say how it was made" in err) == (1, True)
+
+
+def test_threads_are_taken_stored_and_repeated(run, tmp_path, monkeypatch):
+    from styletransfer.jobs import recipe
+    from styletransfer.runtime import session
+
+    seen = []
+    made = session.Session.__init__
+
+    def noted(self, model, device, *others, **options):
+        seen.append(device.threads)
+        made(self, model, device, *others, **options)
+
+    monkeypatch.setattr(session.Session, "__init__", noted)
+    first = tmp_path / "x.png"
+    assert run("-c", CAT, "-o", first, "-l", 64, "--threads", 1)[0] == 0
+    assert seen[-1] == 1
+    assert images.read_parameters(first)["threads"] == 1
+    assert recipe.command(first)[-2:] == ["--threads", "1"]
+    code, _, err = run("--like", first, "-o", tmp_path / "y.png", model=None)
+    assert (code, err, seen[-1]) == (0, "", 1)
+    code, _, err = run("-c", CAT, "-o", first, "--threads", 10**6)
+    assert (code, "threads is 1000000; give a number from 1 to" in err) == (2, True)
+
+
+def test_large_pictures_tell_how_far_they_are(run, tmp_path, monkeypatch):
+    from styletransfer import display
+    from styletransfer.feedforward import painter
+
+    monkeypatch.setattr(painter, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(display, "INTERVAL", 0.0)
+    code, _, err = run("-c", CAT, "-o", tmp_path / "x.png", "-l", 64)
+    assert code == 0
+    lines = err.splitlines()
+    assert len(lines) > 4
+    assert lines[-1] == "100% painted, 0 s left"
+    assert run("-c", CAT, "-o", tmp_path / "x.png", "-l", 64, "--quiet")[2] == ""
 
 
 def test_json(run, net, tmp_path):

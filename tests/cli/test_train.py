@@ -46,6 +46,30 @@ def test_a_network_is_trained_and_exported(capsys, tmp_path, arguments):
     assert cli.main(["export", str(network), "-o", str(network)]) == 2
 
 
+def test_a_style_is_added_to_a_base(capsys, tmp_path, arguments, loss_network):
+    assert cli.main(["train", *arguments, "--set", "steps=1"]) == 0
+    network = tmp_path / "models" / "small" / "small.onnx"
+    rest = arguments[2:]
+    images.save(tmp_path / "red.png", picture(3, (40, 48)))
+    keys = [f"model_path={tmp_path}", "steps=2", "image_size=32", f"loss_model={loss_network}"]
+    sets = [part for key in keys for part in ("--set", key)]
+    style = ["-s", str(tmp_path / "red.png")]
+    assert cli.main(["train", "--base", str(network), *style, *rest, *sets]) == 0
+    made = tmp_path / "red" / "red.onnx"
+    told = capsys.readouterr().err
+    assert f"saved {made} after 2 steps" in told
+    assert "its new style is 1: stylize -m FILE --style 1" in told
+    photo = ["-c", str(tmp_path / "style.png"), "-o", str(tmp_path / "out.png")]
+    assert cli.main(["stylize", *photo, "-m", str(made), "--style", "1", "-g", "-1"]) == 0
+    assert images.load(tmp_path / "out.png").shape == (48, 40, 3)
+    assert (
+        cli.main(["train", "--base", str(network), "--all", "--restart", *style, *rest, *sets]) == 0
+    )
+    assert "new style" not in capsys.readouterr().err
+    assert cli.main(["train", "--base", str(network), *arguments, "--set", "arch=tf"]) == 2
+    assert "arch is that of the base" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("further", "code", "told"),
     [
@@ -56,6 +80,7 @@ def test_a_network_is_trained_and_exported(capsys, tmp_path, arguments):
         (["--set", "style_layers=conv9_9"], 1, "no layer 'conv9_9'"),
         (["--resume"], 2, "no checkpoint in"),
         (["--resume", "--restart"], 2, "exclude each other"),
+        (["--all"], 2, "learns goes with a base"),
         (["-c", "none.yml"], 2, "there is no configuration none.yml"),
         (["-s", "none.jpg"], 1, "no picture none.jpg"),
         (["-s", __file__], 1, "no picture that can be read"),
@@ -74,13 +99,14 @@ def test_tensorboard_is_written_or_asked_for(capsys, tmp_path, arguments, monkey
     assert "pip install tensorboardX" in capsys.readouterr().err
     monkeypatch.undo()
     pytest.importorskip("tensorboardX")
-    keys = ["--set", "steps=25", "--set", "preview_every=25"]
+    keys = ["--set", "steps=25", "--set", "preview_every=25", "--set", "stability=1"]
     assert cli.main(["train", *arguments, *keys, "--tensorboard"]) == 0
     (events,) = (tmp_path / "models" / "small").glob("events.out.tfevents.*")
     data = events.read_bytes()
     for tag in (
         *(f"losses/{name}_loss" for name in ("content", "style", "regularizer")),
         *(f"weighted_losses/weighted_{x}_loss" for x in ("content", "style", "regularizer")),
+        *("losses/stability_loss", "weighted_losses/weighted_stability_loss"),
         *("total_loss", "style_losses/conv4_3", "generated", "origin"),
     ):
         assert tag.encode() in data

@@ -56,7 +56,7 @@ def test_layers_have_several_names_and_weights():
         ({"style_weight": "much"}, "style_weight is 'much'; give a number"),
         ({"tv_weight": -1}, "tv_weight is -1"),
         ({"style_layers": ["conv1_1", "relu1_1"]}, "each once"),
-        ({"style_layers": []}, "give layers such as"),
+        ({"content_layers": []}, "give layers such as"),
         ({"losses": "keras"}, "one of tf, pytorch"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
     ],

@@ -107,6 +107,16 @@ def test_squares_of_one_colour_give_way(tmp_path, caplog):
         Dataset([tmp_path / "white.png"], CONFIGURATION).batch(0)
 
 
+def test_pictures_whose_middle_is_plain_give_way_where_they_are_shifted(tmp_path):
+    edge = np.zeros((24, 24, 3), np.float32)
+    edge[:5] = 1
+    images.save(tmp_path / "a.png", edge)
+    paths = dataset.find(tmp_path)
+    assert Dataset(paths, CONFIGURATION).batch(0).any()
+    with pytest.raises(StyleTransferError, match="are of one colour"):
+        Dataset(paths, dataclasses.replace(CONFIGURATION, shift=1.0)).batch(0)
+
+
 def test_a_dataset_of_broken_pictures_is_told(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"broken")
     with pytest.raises(StyleTransferError, match="none of the pictures"):

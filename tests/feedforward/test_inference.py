@@ -55,12 +55,40 @@ def test_networks_of_one_size_and_in_other_opsets_paint_the_same(arch):
     shape = fixed.graph.input[0].type.tensor_type.shape
     assert [d.dim_value for d in shape.dim][2:] == [37, 50]
     np.testing.assert_allclose(_run(fixed, image), expected, atol=1e-5)
-    for opset in inference.OPSETS:
+    for opset in range(11, 24):
         model = inference.network(of, weights, {}, opset=opset)
         assert model.opset_import[0].version == opset
         np.testing.assert_allclose(_run(model, image), expected, atol=1e-5)
-    with pytest.raises(UsageError, match="from 15 to 23"):
-        inference.network(of, weights, {}, opset=9)
+    for opset in range(7, 11):
+        model = inference.network(of, weights, {}, size=(37, 50), half=opset == 7, opset=opset)
+        assert model.opset_import[0].version == opset
+        assert model.ir_version <= 5
+        tolerance = 1e-5 if opset > 7 else 5e-3
+        np.testing.assert_allclose(_run(model, image), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("opset", "size", "message"),
+    [
+        (10, None, r"in opset 10 .* any size: 11 is the lowest .*\(--size\) for 7 and more"),
+        (6, None, "the opset is 6; give one from 11 to 23, or with a size"),
+        (6, (32, 32), r"the opset is 6; .* \(--size\) from 7"),
+        (24, (32, 32), "the opset is 24; give one from 11 to 23"),
+    ],
+)
+def test_opsets_that_cannot_say_it(opset, size, message):
+    of, weights = _network()
+    with pytest.raises(UsageError, match=message):
+        inference.network(of, weights, {}, size=size, opset=opset)
+
+
+def test_several_styles_in_old_opsets():
+    of, weights = _network("multi", 3)
+    row = np.array([0.2, 0.3, 0.5], np.float32)
+    expected = _run(inference.network(of, weights, {}), _image(40, 36), style_weights=row)
+    old = inference.network(of, weights, {"styletransfer.x": "y"}, opset=11)
+    np.testing.assert_allclose(_run(old, _image(40, 36), style_weights=row), expected, atol=1e-5)
+    assert (old.metadata_props[0].value, old.ir_version) == ("y", 6)
 
 
 def test_weights_of_16_bits_halve_the_file():

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from styletransfer.errors import NetworkError
-from styletransfer.feedforward import network
+from styletransfer.feedforward import architecture, inference, network, static
 from styletransfer.feedforward.static import static_graph
 from tests.feedforward.conftest import run
 from tests.feedforward.networks import Maker, candy, channels_last
@@ -61,6 +61,34 @@ def test_constants_that_would_be_huge_are_refused():
     maker.op("Add", "input1", huge, output="output1")
     with pytest.raises(NetworkError, match=r"has 1.1e\+12 elements"):
         static_graph(model_of(maker), {"input1": (1, 3, 8, 8)})
+
+
+@pytest.mark.parametrize("kind", ["Add", "MatMul", "Gather"])
+def test_constants_whose_joint_size_would_be_huge_are_refused(kind):
+    maker = Maker()
+    column, row = np.ones((1 << 14, 1)), np.ones((1, 1 << 14))
+    huge = maker.op(kind, maker.constant(column), maker.constant(row))
+    if kind == "Gather":
+        maker.nodes[-1].input[1] = maker.constant(np.zeros(1 << 14, np.int64))
+    maker.op("Add", "input1", huge, output="output1")
+    with pytest.raises(NetworkError, match=r"has 2.68e\+08 elements"):
+        static_graph(model_of(maker), {"input1": (1, 3, 8, 8)})
+
+
+def test_what_is_made_of_weights_is_computed_once(monkeypatch):
+    of = architecture.architecture("small", 4)
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal(e.shape) for e in architecture.parameters(of)]
+    model = inference.network(of, weights, {}, half=True)
+    made = static_graph(model, {"image": (1, 3, 32, 44)})
+    kinds = {node.op_type for node in made.nodes}
+    assert not kinds & {"MatMul", "Reshape", "Transpose", "Cast"}
+    picture = rng.random((1, 3, 32, 44), np.float32)
+    result = run(made.model(made.outputs), image=picture)
+    np.testing.assert_allclose(result, run(model, image=picture), atol=1e-5)
+    monkeypatch.setattr(static, "MOST_COMPUTED", 100)
+    with pytest.raises(NetworkError, match="constants have more than 100 elements"):
+        static_graph(model, {"image": (1, 3, 32, 44)})
 
 
 def test_branches_and_foreign_operators_are_refused():

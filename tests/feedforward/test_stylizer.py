@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from styletransfer.errors import NetworkError, UsageError, WeightsError
+from styletransfer.errors import NetworkError, StyleTransferError, UsageError, WeightsError
 from styletransfer.feedforward import Stylizer
 from tests.conftest import MODELS
 from tests.feedforward.conftest import planes, run
@@ -139,8 +139,8 @@ def test_any_painting(any_style, cat, night):
     ("arguments", "message"),
     [
         ({"style": 3}, "has one style; give none"),
-        ({"strength": 1.5}, "strength is from 0 to 1, not 1.5"),
-        ({"style_scale": 0}, "style_scale is from 0.05 to 20"),
+        ({"strength": 1.5}, "strength is 1.5; give a number from 0 to 1"),
+        ({"style_scale": 0}, "style_scale is 0; give a number from 0.05 to 20"),
         ({"style_weights": [1]}, "style_weights are for several paintings"),
         ({"image": np.zeros((3, 40, 3), np.uint8)}, "40 x 3 pixels cannot be painted"),
         ({"image": np.zeros((40, 40, 2), np.uint8)}, "an image has the shape"),
@@ -151,6 +151,40 @@ def test_any_painting(any_style, cat, night):
 def test_arguments_that_cannot_work(one, arguments, message):
     with pytest.raises(UsageError, match=message):
         one.stylize(**({"image": PICTURE} | arguments))
+
+
+WRONG = [object(), {"a": 1}, [None], {3}, b"x", 1j, "\0", np.array(["a"]), 10**400, lambda: 0]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
+def test_values_of_other_types_are_told(one, many, any_style, wrong):
+    for stylizer, style in ((one, None), (many, 3), (any_style, PICTURE)):
+        for name in ("image", "style", "style_weights", "strength", "style_scale"):
+            with pytest.raises(StyleTransferError):
+                stylizer.stylize(**({"image": PICTURE, "style": style} | {name: wrong}))
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize("name", ["gpu_id", "threads", "order", "takes", "gives"])
+def test_networks_are_not_opened_with_other_types(name, wrong):
+    if name == "gpu_id" and isinstance(wrong, int):
+        return  # a machine has not so many, but it is a number
+    with pytest.raises(UsageError, match=name):
+        Stylizer(candy(64).SerializeToString(), **{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [None, 3, object(), [], {}])
+def test_a_model_of_another_type(wrong):
+    with pytest.raises(UsageError, match=r"model is .*; give a name, a path"):
+        Stylizer(wrong)
+    if wrong is not None:
+        with pytest.raises(UsageError, match=r"models is .*; give the path of a folder"):
+            Stylizer("multistyle26", models=wrong)
+
+
+def test_no_paintings(any_style):
+    with pytest.raises(UsageError, match="the style is a painting, an array"):
+        any_style.stylize(PICTURE, [])
 
 
 def test_styles_that_cannot_work(many, any_style, night):

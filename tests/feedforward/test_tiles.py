@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import NetworkError
-from styletransfer.feedforward import network, painter, stages, tiles
+from styletransfer.feedforward import architecture, inference, network, painter, stages, tiles
 from styletransfer.runtime.devices import Device
 from tests.feedforward.conftest import run
 from tests.feedforward.networks import Maker, candy, channels_last
@@ -52,6 +52,19 @@ def test_a_tile_is_smaller_than_the_picture(monkeypatch):
     assert min(sizes) < (100, 100)
 
 
+def test_progress_is_told_to_the_last_tile(monkeypatch):
+    monkeypatch.setattr(painter, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 17)
+    found = network.read(candy(64).SerializeToString())
+    told = []
+    picture = np.random.default_rng(0).random((100, 200, 3), np.float32)
+    painter.Painter(found, Device()).paint(picture, tell=told.append)
+    assert 0 < told[0] < told[-1] == 1
+    assert told == sorted(told)
+    stages_of = 8
+    assert sum(done > 1 - 1 / stages_of for done in told) > 1  # of the last stage, too
+
+
 @pytest.mark.parametrize("name", ["multistyle26", "arbitrary_transform"])
 def test_published_networks(published, cat, name):
     found = network.read(published(name))
@@ -59,6 +72,29 @@ def test_published_networks(published, cat, name):
     style[:5] = 0.2
     whole, parts = both(found, cat[:180, :222], style, tile=8 << 20)
     assert np.abs(whole - parts).max() * 255 < 0.1  # one grey level is wanted
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"),
+    [
+        # Of other sizes its margin begins after what is missing to a multiple of 4.
+        ("tf", (152, 204)),
+        ("pytorch", (150, 203)),
+        ("sr2", (150, 203)),
+        ("sr4", (150, 203)),
+    ],
+)
+def test_networks_that_are_trained_here(arch, size):
+    of = architecture.architecture(arch, 4)
+    weights = architecture.initial_parameters(of, 0)
+    last = -2 if of.affine else -1
+    weights[last] *= 100  # for a painting that is not of one colour
+    said = {"Image.NominalPixelRange": "Normalized_0_1"}
+    found = network.read(inference.network(of, weights, said).SerializeToString())
+    picture = np.random.default_rng(0).random((*size, 3), np.float32)
+    whole, parts = both(found, picture, tile=1 << 20)
+    assert np.abs(whole - parts).max() * 255 < 0.1
+    assert whole.std() > 0.05
 
 
 def test_flat_pictures_have_no_variance():

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 from styletransfer.errors import NetworkError, UsageError
-from styletransfer.feedforward import Trainer, trainer
+from styletransfer.feedforward import Trainer, step, trainer
 from styletransfer.weights.loading import LoadedNetwork
 from tests.conftest import relative
 from tests.test_neural_style import network
@@ -33,23 +34,30 @@ def small_loss_network(monkeypatch):
 
 @pytest.mark.parametrize("arch", ["tf", "pytorch", "multi"])
 def test_the_gradient_is_that_of_the_loss(arch):
+    """In float64: what a network paints at first lies near to kinks of the loss."""
     styles = [STYLE, STYLE[:16]] if arch == "multi" else STYLE
-    config = CONFIG | {"arch": arch}
-    training = Trainer(config, styles)
-    weights = training.weights
+    training = Trainer(CONFIG | {"arch": arch}, styles)
     terms, gradients = training.evaluate(BATCH)
-    assert [g.shape for g in gradients] == [w.shape for w in weights]
-    # Along the gradient the loss changes by its square.
-    size = np.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
-    step = 3e-5 / size
-    ends = []
-    for sign in (1, -1):
-        moved = [w + sign * step * g for w, g in zip(weights, gradients, strict=True)]
-        ends.append(Trainer(config, styles, moved).evaluate(BATCH)[0]["loss"])
-    assert (ends[0] - ends[1]) / 2 / step == pytest.approx(size**2, rel=5e-2)
+    assert [g.shape for g in gradients] == [w.shape for w in training.weights]
     assert terms["loss"] == pytest.approx(
         terms["content"] + 50 * terms["style"] + 1e-4 * terms["tv"]
     )
+    plan = replace(training._plan, dtype=np.float64)
+    feeds = training._inputs(BATCH) | training._targets
+    feeds = {name: array.astype(float) for name, array in feeds.items()}
+    model = ReferenceEvaluator(step.values(plan, feeds[step.BATCH].shape))
+    weights = np.array(list(training.weights_of_terms.values()))
+    vector, gradient = (
+        step.joined(arrays).astype(float) for arrays in (training.weights, gradients)
+    )
+    direction = gradient / np.linalg.norm(gradient)
+    by = 1e-7
+    ends = []
+    for sign in (1, -1):
+        (values,) = model.run(None, feeds | {step.PARAMETERS: vector + sign * by * direction})
+        ends.append(values @ weights)
+    slope = (ends[0] - ends[1]) / (2 * by)
+    assert slope == pytest.approx(np.linalg.norm(gradient), rel=1e-3)
 
 
 def test_steps_lower_the_loss_and_evaluation_makes_none():
@@ -59,7 +67,7 @@ def test_steps_lower_the_loss_and_evaluation_makes_none():
     assert all(np.array_equal(a, b) for a, b in zip(before, training.weights, strict=True))
     course = [training.step(BATCH) for _ in range(20)]
     assert course[0]["loss"] == pytest.approx(first["loss"], rel=1e-6)
-    assert training.evaluate(BATCH)[0]["loss"] < 0.9 * first["loss"]
+    assert training.evaluate(BATCH)[0]["loss"] < 0.95 * first["loss"]
     assert training.steps == 20
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,11 +76,11 @@ def test_a_training_leaves_what_it_should(training):
     _assert_equal(_state(place), checkpoints.read(place / "fast-style-model.ckpt-6.npz").state)
 
 
-@pytest.mark.parametrize("weight", [1.0, "auto"])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, weight):
-    whole = training({"style_weight": weight, "naming": "whole"})
+@pytest.mark.parametrize("keys", [{}, {"style_weight": "auto", "stability": 20, "shift": 20}])
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, keys):
+    whole = training({**keys, "naming": "whole"})
     train(whole)
-    parts = training({"style_weight": weight, "naming": "parts"})
+    parts = training({**keys, "naming": "parts"})
     counted = []
     result = train(parts, counted.append, lambda: len(counted) == 3)
     assert (result.steps, result.wanted) == (3, 6)
@@ -88,6 +89,9 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(training, wei
     _assert_equal(_state(parts.place), _state(whole.place))
     losses = [[row["loss"] for row in _rows(task.place)] for task in (whole, parts)]
     assert losses[0] == losses[1]
+    # The time of both runs.
+    seconds = [float(row["seconds"]) for row in _rows(parts.place)]
+    assert seconds == sorted(seconds)
 
 
 def _killed(values, photographs, steps, delay):
@@ -142,6 +146,18 @@ def test_a_checkpoint_of_another_configuration_is_refused(training, tmp_path):
     assert train(training({"width": 3}, resume=ANEW)).steps == 6
     with pytest.raises(UsageError, match="no checkpoint in"):
         train(training({"naming": "new"}, resume=REQUIRED))
+
+
+def test_a_loss_network_of_other_weights_is_refused(training, loss_network, tmp_path):
+    folder = tmp_path / "small"
+    shutil.copytree(loss_network, folder)
+    train(training({"loss_model": str(folder), "steps": 3}))
+    weights = folder / "net.caffemodel"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1  # a bit of a number
+    weights.write_bytes(data)
+    with pytest.raises(UsageError, match=r"the weights of .*small had sha256 \w+, now"):
+        train(training({"loss_model": str(folder)}))
 
 
 def test_weights_of_losses_may_change_on_the_way(training, caplog):

@@ -90,6 +90,27 @@ def test_options_are_checked(transfer):
         transfer.transfer_style(WAVE, CONTENT, 64, style_layers=["conv9"])
 
 
+@pytest.mark.parametrize("wrong", [object(), 3.5, {1: 2}, [[]], 1j, {3}, lambda: 0])
+def test_values_of_other_types_are_told(transfer, wrong):
+    given = {"img_style": WAVE, "img_content": CONTENT, "length": 64, "n_iter": 1}
+    pictures = ("img_style", "img_content", "style_masks", "content_mask")
+    called = () if callable(wrong) else ("callback", "progress", "stopped")
+    for name in (*pictures, "preset", "style_layers", "stages", *called):
+        with pytest.raises(UsageError):
+            transfer.transfer_style(**(given | {name: wrong}))
+    for name in ("length", "ratio", "n_iter", "init", "seed", "style_scale"):
+        if wrong != 3.5 or name in ("n_iter", "seed"):
+            with pytest.raises(UsageError, match=name):
+                transfer.transfer_style(**(given | {name: wrong}))
+
+
+@pytest.mark.parametrize("name", ["model_name", "models", "gpu_id", "threads"])
+@pytest.mark.parametrize("wrong", [object(), 3.5, {1: 2}, [[]], 1j, np.zeros(2)])
+def test_no_network_is_loaded_with_other_types(name, wrong):
+    with pytest.raises(UsageError, match=r"; (give|choose)"):
+        StyleTransfer(**({"model_name": "vgg16", "use_pbar": False} | {name: wrong}))
+
+
 def test_first_images(transfer):
     """After one tiny step from each, the image still shows what it began from."""
     size = SHAPE[:2]

@@ -1,5 +1,6 @@
 """Presets: parameters under a name, in TOML files beside this one or of a user's own."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from styletransfer.errors import UsageError
 from styletransfer.settings.options import check_names, make
 from styletransfer.settings.picture import OPTIONS_OF, Settings, not_taken
-from styletransfer.text import suggestion
+from styletransfer.text import clause, suggestion
 
 _FOLDER = Path(__file__).parent
 _MAX_BYTES = 1 << 16
@@ -54,6 +55,8 @@ def read(name: str) -> Preset:
     UsageError
         If there is none, or the file is no TOML, too large, or has keys or values that cannot be.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UsageError(f"a preset is a name or the path of a file, not {clause(repr(name))}")
     path = _FOLDER / f"{name}.toml" if name in names() else Path(name)
     if path.suffix != ".toml":
         raise UsageError(

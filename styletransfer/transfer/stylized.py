@@ -1,0 +1,66 @@
+"""A first image that a network paints in one pass: the content in the run's own styles."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer.errors import WeightsError
+from styletransfer.feedforward import Stylizer
+from styletransfer.feedforward.stylizer import SMALLEST
+from styletransfer.images.sizes import resize_smoothly
+from styletransfer.progress import Download
+from styletransfer.runtime.devices import CPU, Device
+from styletransfer.transfer.inputs import Inputs
+
+LONGEST = 448
+"""The longest side that is painted: strokes of the network do not grow with the picture."""
+
+
+def painter(
+    device: Device, models: str | Path | None, fetching: Callable[[Download], None]
+) -> Stylizer:
+    """Return what paints first images; raise WeightsError if it is neither here nor to be had."""
+    gpu_id = -1 if device.provider == CPU else device.index
+    try:
+        return Stylizer(gpu_id=gpu_id, threads=device.threads, models=models, progress=fetching)
+    except WeightsError as error:
+        raise WeightsError(
+            "init is 'stylized', which needs networks that are neither here nor to be had now; take"
+            " another, such as 'content':",
+            [error.text, *error.details],
+        ) from error
+
+
+def paint(
+    stylizer: Stylizer,
+    given: Inputs,
+    weights: Sequence[float],
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Return the content as `stylizer` paints it, float RGB in [0, 1], of a height and width.
+
+    Several styles are blended by their weights; with masks each is where its mask is, and the
+    content where none is. It is painted at `LONGEST` pixels or fewer, and scaled up.
+    """
+    scale = min(LONGEST / max(size), 1.0)
+    content = resize_smoothly(given.content, tuple(max(round(scale * n), SMALLEST) for n in size))
+    if given.style_masks:
+        painting = _by_masks(stylizer, content, given, weights)
+    else:
+        painting = stylizer.stylize(content, given.styles, style_weights=weights)
+    return resize_smoothly(painting, size).astype(np.float32)
+
+
+def _by_masks(
+    stylizer: Stylizer, content: np.ndarray, given: Inputs, shares: Sequence[float]
+) -> np.ndarray:
+    total, painting = np.zeros(content.shape[:2]), np.zeros(content.shape)
+    for style, mask, share in zip(given.styles, given.style_masks, shares, strict=True):
+        counts = share * resize_smoothly(mask, content.shape[:2])
+        painting += counts[..., np.newaxis] * stylizer.stylize(content, style)
+        total += counts
+    mean = painting / np.where(total > 0, total, 1)[..., np.newaxis]
+    # Where masks fade out, so does the painting.
+    faded = np.minimum(total / max(shares), 1)[..., np.newaxis]
+    return content + faded * (mean - content)
