@@ -116,18 +116,19 @@ def render(
     return Clip(name, frames, flows, seen)
 
 
-def clips(count: int = 10, photos: Sequence[Path] | None = None) -> dict[str, Clip]:
+def clips(count: int = 10, size: tuple[int, int] = SIZE) -> dict[str, Clip]:
     """Return the clips that are measured, of so many frames each."""
-    paths = photos or [CONTENT / f"{name}.jpg" for name in ("coffee", "rocket", "cat")]
-    coffee, rocket, cat = (images.load(str(path)) for path in paths)
+    coffee, rocket, cat = (
+        images.load(str(CONTENT / f"{name}.jpg")) for name in ("coffee", "rocket", "cat")
+    )
     t = np.arange(count)
-    ends = np.linspace(-1, 1, count)
+    crossing = [(12 * (k - count / 2), 2 * k) for k in t]
     pan = [_window(shift=(3.2 * (k - count / 2), 1.1 * (k - count / 2))) for k in t]
     zoom = [_window(zoom=1 + 0.02 * k, angle=0.012 * k) for k in t]
     still = [_window()] * count
     cut_a, cut_b = pan[: count // 2], zoom[: count - count // 2]
-    first = render("", coffee, cut_a)
-    second = render("", rocket, cut_b)
+    first = render("", coffee, cut_a, size=size)
+    second = render("", rocket, cut_b, size=size)
     cut = Clip(
         "cut",
         first.frames + second.frames,
@@ -135,9 +136,9 @@ def clips(count: int = 10, photos: Sequence[Path] | None = None) -> dict[str, Cl
         first.seen + second.seen,
     )
     return {
-        "pan": render("pan", coffee, pan, [(110 * e, 10 * e) for e in ends]),
-        "zoom": render("zoom", rocket, zoom, light=lambda k: 1 - 0.25 * k / count),
-        "turn": render("turn", cat, [_window(angle=0.03 * k) for k in t]),
-        "noise": render("noise", coffee, still, noise=2.0),
+        "pan": render("pan", coffee, pan, crossing, size=size),
+        "zoom": render("zoom", rocket, zoom, light=lambda k: 1 - 0.25 * k / count, size=size),
+        "turn": render("turn", cat, [_window(angle=0.03 * k) for k in t], size=size),
+        "noise": render("noise", coffee, still, noise=2.0, size=size),
         "cut": cut,
     }

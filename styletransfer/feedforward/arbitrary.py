@@ -5,6 +5,7 @@ they compute with float32, at any size.
 """
 
 import functools
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,9 @@ PREDICT, TRANSFORM = "arbitrary_predict", "arbitrary_transform"
 
 STYLE_SIDE = 256
 """Short side at which a painting is seen: that of the paintings that the network learnt from."""
+
+MOST_KNOWN = 16
+"""Pictures whose numbers are kept: the frames of a film have the same paintings."""
 
 LEAST_SIDE = 32  # of a picture that is reduced five times by two
 
@@ -38,10 +42,19 @@ class Predictor:
     def __init__(self, source: bytes, device: Device) -> None:
         self._model = network.modern(network.parsed(source))
         self._device = device
+        self._known: dict[str, np.ndarray] = {}
         self._session = functools.lru_cache(4)(self._made)
 
     def numbers(self, picture: np.ndarray) -> np.ndarray:
         """Return the numbers of a picture, float RGB in [0, 1], whose proportions are kept."""
+        key = hashlib.sha256(np.ascontiguousarray(picture)).hexdigest()
+        if key not in self._known:
+            self._known[key] = self._computed(picture)
+            while len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return self._known[key]
+
+    def _computed(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
         scale = max(STYLE_SIDE / min(height, width), LEAST_SIDE / min(height, width))
         size = tuple(max(round(scale * side), LEAST_SIDE) for side in (height, width))

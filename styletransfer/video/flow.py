@@ -249,7 +249,8 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 def _luminance(frame: np.ndarray) -> np.ndarray:
     """Return a frame's luminance, uint8, at the size that flow is found at."""
-    gray = np.rint(as_rgb(frame).astype(np.float32) @ (255 * LUMINANCE)).astype(np.uint8)
+    levels = np.rint(as_rgb(frame).astype(np.float32) @ (255 * LUMINANCE))
+    gray: np.ndarray = levels.astype(np.uint8)
     factor = LONGEST / max(gray.shape)
     if factor >= 1:
         return gray
@@ -270,4 +271,5 @@ def _places(flow: np.ndarray) -> np.ndarray:
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
-    return np.einsum("hwc,hwc->hw", vectors, vectors)
+    squares: np.ndarray = np.einsum("hwc,hwc->hw", vectors, vectors)
+    return squares

@@ -19,7 +19,7 @@ from styletransfer.video.flow import Link
 from styletransfer.video.painter import Facts, floats, rounded
 from styletransfer.video.temporal import expected
 
-WEIGHT = 1.0
+WEIGHT = 0.3
 """Of the temporal term: 1 says that being off by a tenth of the range from black to white, as the
 root of a mean square, costs as much as the whole loss of the shot's first frame."""
 
@@ -115,6 +115,39 @@ class OptimisingPainter:
             picture, painting, facts = self._made(frame, self._options, NOTHING)
             kept = rounded(painting)
             return picture, State((kept,), kept, facts.loss or 0.0), facts
+        return self._linked(frame, state, link, None)
+
+    def again(self, painting: np.ndarray, loss: float) -> State:
+        """Return the state after the first frame of a further pass, which stays as it is.
+
+        Parameters
+        ----------
+        painting : ndarray
+            Its painting as it was kept, uint16.
+        loss : float
+            That of the shot's first painting, see `State`.
+        """
+        return State((painting,), painting, loss)
+
+    def repaint(
+        self, frame: np.ndarray, painting: np.ndarray, state: State, link: Link
+    ) -> tuple[np.ndarray, State, Facts]:
+        """Return a frame of a further pass, forwards or backwards, and the state after it.
+
+        It begins halfway between its painting of the pass before and what is expected of it.
+
+        Parameters
+        ----------
+        frame, state, link
+            As for `paint`; what is earlier in the order of the pass is `link.earlier`.
+        painting : ndarray
+            That of the pass before, as it was kept, uint16.
+        """
+        return self._linked(frame, state, link, painting)
+
+    def _linked(
+        self, frame: np.ndarray, state: State, link: Link, own: np.ndarray | None
+    ) -> tuple[np.ndarray, State, Facts]:
         anchor = state.anchor
         if link.anchor is not None and link.anchor.offset == 1:
             anchor = state.results[0]
@@ -124,7 +157,11 @@ class OptimisingPainter:
         earlier = [(floats(state.results[m.offset - 1]), m) for m in link.earlier]
         near, trust = expected(earlier, held)
         weight = self._weight * state.loss / UNIT
-        start = begun(frame, near, trust)
+        if own is None:
+            start = begun(frame, near, trust)
+        else:
+            mine = floats(own)
+            start = mine + np.float32(0.5) * trust[..., np.newaxis] * (near - mine)
         picture, painting, facts = self._made(
             frame, self._next | {"init": start}, Expected(near, trust, weight)
         )

@@ -17,9 +17,9 @@ def expected(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what a frame's painting should be, and how far that can be trusted.
 
-    The long-term loss of Ruder et al. is Σ_j c_long(j) (x − w_j)², where c_long(j) is
-    max(c_j − Σ c_i, 0) over the nearer i. But for a constant that is (Σ_j c_long(j)) (x − w)², w
-    being the mean of the w_j so weighted, and that is what is returned; the anchor is one of the j.
+    The long-term loss of Ruder et al. is Σ_j c_long(j) (x − w_j)², c_long(j) being c_j less the sum
+    of the nearer c_i, and at least 0. But for a constant that is (Σ_j c_long(j)) (x − w)², w being
+    the mean of the w_j so weighted. That is returned, the anchor being one of the j.
 
     Parameters
     ----------

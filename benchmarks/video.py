@@ -1,0 +1,237 @@
+"""Films that hold together, beside the same painted frame by frame: clips with known motion.
+
+python -m benchmarks.video --network multistyle26:7 --network arbitrary:wave
+python -m benchmarks.video --optimise --clips pan zoom --frames 8
+
+For each clip, with and without coherence: the warping error E (the mean square of what changes
+along the true motion, where a pixel is to be seen in both frames), its root, the style's loss by
+the network that judges, and the sharpness (the mean absolute difference of horizontal neighbours).
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import clips
+from benchmarks.clips import Clip
+from benchmarks.common import CONTENT
+from styletransfer import StyleTransfer, images
+from styletransfer.feedforward import Stylizer
+from styletransfer.objective.whole import WholeObjective
+from styletransfer.settings import Settings
+from styletransfer.transfer import inputs
+from styletransfer.transfer.problem import ProblemMaker
+from styletransfer.transfer.stages import plan
+from styletransfer.video import flow
+from styletransfer.video.networked import NetworkPainter
+from styletransfer.video.optimised import OptimisingPainter
+from styletransfer.video.painter import Facts
+
+STYLES = Path(CONTENT).parent.parent / "style"
+OPTIONS = {"ratio": 1e4, "init": "content", "optimizer": "lbfgs"}
+
+
+def warping_error(pictures: Sequence[np.ndarray], clip: Clip) -> float:
+    """Return E."""
+    errors = []
+    for t in range(1, len(pictures)):
+        if clip.seen[t].any():
+            moved = flow.warp(pictures[t - 1], clip.flows[t])
+            errors.append(np.square(pictures[t] - moved).mean(-1)[clip.seen[t]].mean())
+    return float(np.mean(errors))
+
+
+def sharpness(pictures: Sequence[np.ndarray]) -> float:
+    """Return the mean absolute difference of horizontal neighbours."""
+    return float(np.mean([np.abs(np.diff(picture, axis=1)).mean() for picture in pictures]))
+
+
+class Judge:
+    """The losses of pictures beside a style, by a network."""
+
+    def __init__(self, transfer: StyleTransfer, style: np.ndarray) -> None:
+        self._transfer, self._style = transfer, style
+        self._problems = ProblemMaker(transfer.device)
+
+    def style_loss(self, pictures: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> float:
+        """Return the mean of the style's part of the loss."""
+        found = []
+        for picture, frame in zip(pictures, frames, strict=True):
+            settings = Settings(length=max(picture.shape), any_size=True, ratio=1e4)
+            given = inputs.check(settings, frame, self._style, None, None, None)
+            network = self._transfer.network
+            stage = plan(settings, frame.shape, network.input_size)[-1]
+            objective: WholeObjective = self._problems.make(
+                settings, network, given, stage
+            ).objective
+            terms = objective.evaluate(images.preprocess(picture, network.mean)).terms
+            found.append(sum(v for name, v in terms.items() if name.startswith("style")))
+        return float(np.mean(found))
+
+
+def film(painter: Any, clip: Clip, coherent: bool) -> tuple[list[np.ndarray], list[Facts]]:
+    """Return a clip painted, and how."""
+    tracker = flow.Tracker(painter.offsets, anchored=painter.anchored)
+    state, pictures, facts = painter.begin(), [], []
+    for frame in clip.frames:
+        link = tracker.follow(frame) if coherent else None
+        state = state if link else painter.begin()
+        picture, state, how = painter.paint(frame, state, link)
+        pictures.append(picture)
+        facts.append(how)
+    return pictures, facts
+
+
+def sheet(path: Path, apart: Sequence[np.ndarray], together: Sequence[np.ndarray]) -> None:
+    """Write four consecutive frames of both, and below each what changes, four times as strong."""
+    rows = []
+    for pictures in (apart, together):
+        rows.append(np.concatenate(list(pictures[:4]), 1))
+        changes = [np.clip(0.5 + 4 * (b - a), 0, 1) for a, b in pairwise(pictures[:5])]
+        rows.append(np.concatenate(changes, 1))
+    images.save(str(path), np.concatenate(rows))
+
+
+def compare(name: str, painter: Any, clip: Clip, judge: Judge | None, sheets: Path | None) -> None:
+    """Print a line of what a clip is like with and without coherence."""
+    apart, alone = film(painter, clip, coherent=False)
+    together, linked = film(painter, clip, coherent=True)
+    before, after = (warping_error(p, clip) for p in (apart, together))
+    line = (
+        f"| {name} | {clip.name} | {before**0.5:.3f} | {after**0.5:.3f} | {after / before:.3f}"
+        f" | {sharpness(together) / sharpness(apart):.2f} |"
+    )
+    if judge is not None:
+        losses = [judge.style_loss(p, clip.frames) for p in (together, apart)]
+        line += f" {losses[0] / losses[1]:.3f} |"
+    if alone[0].loss is not None:
+        totals = [
+            np.mean([f.loss - f.terms.get("temporal/data", 0) for f in facts[1:] if f.loss])
+            for facts in (linked, alone)
+        ]
+        evaluations = [sum(f.evaluations for f in facts[1:]) for facts in (linked, alone)]
+        line += f" {totals[0] / totals[1]:.3f} | {evaluations[0] / evaluations[1]:.2f} |"
+    print(line, flush=True)
+    if sheets is not None:
+        sheets.mkdir(parents=True, exist_ok=True)
+        sheet(sheets / f"{name.replace(':', '-')}-{clip.name}.png", apart, together)
+
+
+def still(painter: Any, count: int) -> None:
+    """Print how a still scene with the noise of a sensor drifts and flickers."""
+    clip = clips.clips(count)["noise"]
+    films = [np.array(film(painter, clip, coherent)[0]) for coherent in (False, True)]
+    deviations = [pictures.std(axis=0).mean() for pictures in films]
+    means = films[1].mean(axis=(1, 2, 3))
+    print(
+        f"still, {count} frames: the mean drifts by {255 * abs(means[-1] - means[0]):.2f} / 255;"
+        f" deviation over time {deviations[1] / deviations[0]:.2f} of frame by frame's"
+    )
+
+
+def timing(rounds: int) -> None:
+    """Print what flow takes, and what the rest adds to a network's time."""
+    tall, wide = 360, 640
+    clip = clips.clips(4, (tall, wide))["turn"]
+    stylizer = Stylizer("multistyle26")
+    painter = NetworkPainter(stylizer, 7)
+    tracker = flow.Tracker()
+    tracker.follow(clip.frames[0])
+    link = tracker.follow(clip.frames[1])
+    _, state, _ = painter.paint(clip.frames[0], painter.begin(), None)
+    rows = []
+    for _ in range(rounds):
+        rows.append(
+            [
+                _seconds(lambda: stylizer.stylize(clip.frames[1], 7)),
+                _seconds(lambda: painter.paint(clip.frames[1], state, link)),
+                _seconds(lambda: tracker.follow(clip.frames[1])),
+            ]
+        )
+    plain, whole, pair = np.median(rows, axis=0)
+    ratio = np.median([row[1] / row[0] for row in rows])
+    print(
+        f"640 x 360: flow and mask {pair:.3f} s a pair, network {plain:.3f} s, with running"
+        f" statistics and mixing {whole:.3f} s, {ratio:.2f} times as long"
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _networks(
+    names: Sequence[str], transfer: StyleTransfer
+) -> list[tuple[str, NetworkPainter, Judge]]:
+    """Return painters by names such as ``multistyle26:7``, and what judges each.
+
+    For a style that a network has of its own, and of which there is no painting here, another
+    photograph painted in it stands in.
+    """
+    other = images.load(str(Path(CONTENT).parent / "cat.jpg"))
+    made = []
+    for name in names:
+        model, _, style = name.partition(":")
+        stylizer = Stylizer(model)
+        if stylizer.styles:
+            chosen: Any = int(style or 0)
+            painting = stylizer.stylize(other, chosen)
+        else:
+            chosen = painting = images.load(str(STYLES / f"{style}.jpg"))
+        made.append((name, NetworkPainter(stylizer, chosen), Judge(transfer, painting)))
+    return made
+
+
+def main() -> None:
+    """Print tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", help="the folder with GoogLeNet's weights")
+    parser.add_argument(
+        "--network", action="append", default=[], help="multistyle26:N, or arbitrary:wave"
+    )
+    parser.add_argument("--optimise", action="store_true")
+    parser.add_argument("--style", default="wave")
+    parser.add_argument("--iterations", type=int, default=40)
+    parser.add_argument("--weight", type=float, nargs="*", default=[None])
+    parser.add_argument("--clips", nargs="*", default=["pan", "zoom", "turn", "noise", "cut"])
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--side", type=int, default=320, help="the long side, 4:3")
+    parser.add_argument("--still", type=int, default=0, help="frames of a still scene")
+    parser.add_argument("--timing", type=int, default=0, help="rounds")
+    parser.add_argument("--sheets", type=Path, help="a folder for contact sheets")
+    parser.add_argument("--threads", type=int, default=0)
+    options = parser.parse_args()
+    if options.timing:
+        timing(options.timing)
+    made = clips.clips(options.frames, (options.side * 3 // 4, options.side))
+    transfer = StyleTransfer("googlenet", False, models=options.models, threads=options.threads)
+    print(
+        "| | clip | e_stab apart | together | E | sharpness | style loss"
+        " | total loss | evaluations |"
+    )
+    for name, painter, judge in _networks(options.network, transfer):
+        for clip in options.clips:
+            compare(name, painter, made[clip], judge, options.sheets)
+        if options.still:
+            still(painter, options.still)
+    if options.optimise:
+        style = images.load(str(STYLES / f"{options.style}.jpg"))
+        given = OPTIONS | {"length": options.side, "any_size": True, "n_iter": options.iterations}
+        for weight in options.weight:
+            more = {} if weight is None else {"weight": weight}
+            optimising = OptimisingPainter(
+                transfer, [style], given, next_iters=options.iterations // 2, **more
+            )
+            for clip in options.clips:
+                compare("optimise", optimising, made[clip], Judge(transfer, style), options.sheets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Films by optimisation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from styletransfer import StyleTransfer, images
+from styletransfer.settings import Settings
+from styletransfer.transfer import Expected, inputs
+from styletransfer.transfer.problem import ProblemMaker
+from styletransfer.transfer.stages import plan
+from styletransfer.video import flow, optimised
+from styletransfer.video.optimised import OptimisingPainter
+from tests.conftest import ROOT
+from tests.video.clips import SIZE, pan, warping_error
+
+FRAMES = pan(4)
+WAVE = images.load(str(ROOT / "images" / "style" / "wave.jpg"))
+OPTIONS = {"length": 128, "any_size": True, "ratio": 1e4, "init": "content", "optimizer": "lbfgs"}
+
+
+@pytest.fixture(scope="module")
+def transfer(quick_network):
+    name, folder = quick_network
+    return StyleTransfer(name, use_pbar=False, gpu_id=-1, models=folder)
+
+
+def film(painter, frames, coherent=True):
+    """Return the pictures, the state after each, and the facts."""
+    tracker = flow.Tracker(painter.offsets, anchored=painter.anchored)
+    state, made = painter.begin(), []
+    for frame in frames:
+        link = tracker.follow(frame) if coherent else None
+        made.append(painter.paint(frame, state, link))
+        state = made[-1][1]
+    return tuple(zip(*made, strict=True))
+
+
+@pytest.fixture(scope="module")
+def painter(transfer):
+    return OptimisingPainter(transfer, [WAVE], OPTIONS | {"n_iter": 12}, next_iters=5)
+
+
+@pytest.fixture(scope="module")
+def painted(painter):
+    return film(painter, FRAMES)
+
+
+def alone(transfer, frame, **options):
+    transfer.transfer_style([WAVE], frame, **OPTIONS | {"n_iter": 12} | options)
+    return transfer.get_generated()
+
+
+def test_the_first_frame_is_as_if_it_were_alone(transfer, painter, painted):
+    assert np.array_equal(painted[0][0], alone(transfer, FRAMES[0]))
+    picture, _, _ = painter.paint(FRAMES[2], painted[1][1], None)
+    assert np.array_equal(picture, alone(transfer, FRAMES[2]))
+
+
+def test_also_with_many_terms_and_from_coarse_to_fine(transfer):
+    # The sum of eight terms is added up in another order than that of seven.
+    layers = [f"inception_{name}/output" for name in ("3a", "3b", "4a", "4b", "4c", "4d")]
+    more = {"style_layers": layers, "n_iter": 4, "scales": 2}
+    painter = OptimisingPainter(transfer, [WAVE], OPTIONS | more, next_iters=2)
+    picture, _, _ = painter.paint(FRAMES[0], painter.begin(), None)
+    assert np.array_equal(picture, alone(transfer, FRAMES[0], **more))
+
+
+def test_it_holds_together_at_half_of_the_evaluations(painter, painted):
+    pictures, _, facts = painted
+    apart, _, others = film(painter, FRAMES, coherent=False)
+    assert warping_error(pictures) < 0.25 * warping_error(apart)
+    assert sum(f.evaluations for f in facts[1:]) < 0.6 * sum(f.evaluations for f in others[1:])
+    assert facts[1].terms["temporal/data"] > 0
+    assert facts[0].terms["temporal/data"] == 0
+
+
+def test_one_session_serves_all_frames(transfer, painter):
+    transfer.transfer_style([WAVE], FRAMES[0], **OPTIONS | {"n_iter": 1})
+    painter.paint(FRAMES[0], painter.begin(), None)
+    kept = transfer._problems._kept
+    film(painter, FRAMES[:2])
+    assert transfer._problems._kept is kept
+
+
+def test_a_stored_state_goes_on_with_the_same_bits(painter, painted, tmp_path):
+    pictures, states, _ = painted
+    np.savez(tmp_path / "state.npz", **states[2].to_arrays())
+    with np.load(tmp_path / "state.npz") as arrays:
+        state = painter.restore(dict(arrays))
+    tracker = flow.Tracker(painter.offsets, anchored=True)
+    for frame in FRAMES[:3]:
+        tracker.remember(frame)
+    picture, after, _ = painter.paint(FRAMES[3], state, tracker.follow(FRAMES[3]))
+    assert np.array_equal(picture, pictures[3])
+    ours, theirs = after.to_arrays(), states[3].to_arrays()
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_state_holds_no_more_than_is_needed(painter, painted):
+    _, states, _ = painted
+    assert len(states[-1].results) == 4
+    five = replace(states[-1], results=(states[-1].results[0],) * 4)
+    tracker = flow.Tracker()
+    tracker.remember(FRAMES[2])
+    _, after, _ = painter.paint(FRAMES[3], five, tracker.follow(FRAMES[3]))
+    assert len(after.results) == 4
+    assert all(kept.dtype == np.uint16 for kept in states[-1].results)
+    assert np.array_equal(states[-1].anchor, states[0].results[0])
+
+
+def test_a_new_anchor_is_the_frame_before(painter, painted):
+    _, states, _ = painted
+    motion = flow.Motion(1, np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, np.float32))
+    _, after, _ = painter.paint(FRAMES[3], states[2], flow.Link((motion,), motion))
+    assert np.array_equal(after.anchor, states[2].results[0])
+
+
+def test_a_pass_backwards_brings_them_nearer(painter, painted):
+    pictures, states, _ = painted
+    kept = [state.results[0] for state in states]
+    tracker = flow.Tracker()
+    tracker.follow(FRAMES[-1])
+    state = painter.again(kept[-1], states[-1].loss)
+    again = [pictures[-1]]
+    for frame, own in zip(FRAMES[-2::-1], kept[-2::-1], strict=True):
+        picture, state, _ = painter.repaint(frame, own, state, tracker.follow(frame))
+        again.append(picture)
+    assert warping_error(again[::-1]) < warping_error(list(pictures))
+
+
+def test_the_temporal_term_and_its_gradient(transfer):
+    random = np.random.default_rng(0)
+    near = random.random((48, 64, 3)).astype(np.float32)
+    trust = random.random((48, 64)).astype(np.float32)
+    settings = Settings(length=64, any_size=True)
+    frame = images.resize(WAVE, (48, 64))
+    network, values = transfer.network, []
+    image = images.preprocess(random.random((48, 64, 3)), network.mean)
+    for weight in (0.0, 3.0):
+        given = inputs.check(settings, frame, WAVE, None, None, None, Expected(near, trust, weight))
+        stage = plan(settings, frame.shape, network.input_size)[-1]
+        objective = ProblemMaker(transfer.device).make(settings, network, given, stage).objective
+        values.append(objective.evaluate(image))
+    target = images.preprocess(near, network.mean)
+    loss = 3 * (trust * np.square(image - target)).mean()
+    gradient = 6 * trust * (image - target) / image.size
+    assert np.isclose(values[1].terms["temporal/data"], loss, rtol=1e-5)
+    assert np.isclose(values[1].loss - values[0].loss, loss, rtol=1e-3)
+    difference = values[1].gradient - values[0].gradient
+    scale = np.abs(values[0].gradient).max()
+    assert np.allclose(difference, gradient, rtol=1e-3, atol=1e-5 * scale)
+
+
+def test_the_first_image_is_what_is_expected_elsewhere_the_frame_in_its_colours():
+    near = np.random.default_rng(0).random((*SIZE, 3)).astype(np.float32)
+    trust = np.zeros(SIZE, np.float32)
+    trust[:, :64] = 1
+    start = optimised.begun(FRAMES[0], near, trust)
+    assert np.allclose(start[:, :64], near[:, :64], atol=1e-6)
+    whole = optimised.begun(FRAMES[0], near, np.zeros(SIZE, np.float32))
+    assert np.allclose(whole.mean((0, 1)), near.mean((0, 1)), atol=0.02)
+
+
+def test_the_last_of_several_stages_is_that_of_the_frames_that_follow(transfer):
+    stages = [{"length": 0.5, "ratio": 1.0}, {"length": 1.0, "ratio": 2.0, "n_iter": 0.5}]
+    options = OPTIONS | {"stages": stages, "n_iter": 4}
+    painter = OptimisingPainter(transfer, [WAVE], options, next_iters=2)
+    pictures, _, facts = film(painter, FRAMES[:2])
+    assert pictures[0].shape == pictures[1].shape
+    assert facts[1].iterations <= 2
