@@ -170,6 +170,7 @@ def _settings(options: argparse.Namespace) -> Settings | Painting:
         if isinstance(scale, list) and len(scale) == 1:
             painting["style_scale"] = scale[0]
         others = [name for name in typed if name not in settings.describe(Painting)]
+        others += [name for name in _OF_OPTIMISATION if name in vars(options)]
         others += ["preset"] if options.preset else []
         if others:
             flag = others[0].replace("_", "-")
@@ -200,6 +201,7 @@ def _own_length(options: argparse.Namespace) -> int:
     return max(found.width, found.height)
 
 
+_OF_OPTIMISATION = ("next_iters", "temporal_weight", "passes")
 _MEANS = {OPTIMISE: "optimisation", NETWORK: "a network in one pass"}
 
 

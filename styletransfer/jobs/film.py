@@ -142,6 +142,11 @@ class Plan:
         return sum(map(len, self.shots))
 
     @property
+    def paintings(self) -> int:
+        """How often a frame is painted in all passes."""
+        return self.count * self.task.film.passes
+
+    @property
     def rate(self) -> Fraction | None:
         """Frames a second in the mean, where that is not the source's."""
         rate = self.task.film.fps
@@ -169,6 +174,10 @@ def plan(task: FilmTask) -> Plan:
     UsageError
         If there is no frame in the range, or the film would overwrite what goes in.
     """
+    if task.film.passes > 1 and (task.film.no_coherence or task.extras.no_frames):
+        raise UsageError(
+            "several passes need frames that are kept, and coherence; leave --passes out"
+        )
     rate = exact_rate(task.film.fps) if task.film.fps else None
     found = source.probe(task.source, rate or DEFAULT_RATE)
     _check_places(task)

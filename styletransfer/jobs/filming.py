@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,7 +34,14 @@ from styletransfer.video.frame import Frame
 from styletransfer.video.kept import Kept
 from styletransfer.video.manifest import Manifest, Record
 from styletransfer.video.order import Order
-from styletransfer.video.painter import Facts, FramePainter, State, rounded
+from styletransfer.video.painter import (
+    Facts,
+    FramePainter,
+    RepeatingPainter,
+    State,
+    floats,
+    rounded,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +183,16 @@ def _make_folder(folder: Path) -> None:
         raise FilmError(f"{folder} cannot be made: {error.strerror}; give another -o.") from None
 
 
+_CHUNK = 16  # frames that are in memory at a time where a film is read backwards
+
+
 def _frames(plan: Plan, chosen: Sequence[Chosen]) -> Iterator[Frame]:
-    """Read some of a film's frames, in order."""
+    """Read some of a film's frames, in the order of time or against it, as they are given."""
+    if chosen[0].number > chosen[-1].number:
+        for start in range(0, len(chosen), _CHUNK):
+            part = list(reversed(chosen[start : start + _CHUNK]))
+            yield from reversed(list(_frames(plan, part)))
+        return
     wanted = {frame.number for frame in chosen}
     try:
         for frame in source.read(plan.source, chosen[0].number, chosen[-1].number + 1):
@@ -236,10 +252,21 @@ class _Made:
     error: Exception | None = None
 
 
+Brush = Callable[[Chosen, np.ndarray, State, Link | None], tuple[np.ndarray, State, Facts]]
+"""What paints a frame, given what it is, its pixels, what is remembered, and its motion."""
+
+
 def _paint(
-    plan: Plan, painter: FramePainter, run: Sequence[Chosen], start: _Start
+    plan: Plan,
+    painter: FramePainter,
+    run: Sequence[Chosen],
+    start: _Start,
+    brush: Brush | None = None,
 ) -> Iterator[_Made]:
-    """Paint frames that follow each other in a shot; after one that fails there is no other."""
+    """Paint frames that follow each other in a shot; after one that fails there is no other.
+
+    They come in the order of time, or against it; `brush` paints them, by default `painter`.
+    """
     tracker = None
     if not plan.task.film.no_coherence:
         tracker = Tracker(painter.offsets, anchored=painter.anchored)
@@ -265,7 +292,10 @@ def _paint(
             before = seen[-1] if seen else None
             anchor = seen[-link.anchor.offset] if link and link.anchor else before or chosen
             try:
-                picture, state, facts = painter.paint(frame.picture(), state, link)
+                if brush is None:
+                    picture, state, facts = painter.paint(frame.picture(), state, link)
+                else:
+                    picture, state, facts = brush(chosen, frame.picture(), state, link)
             except (StyleTransferError, MemoryError, RuntimeError) as error:
                 taken = time.monotonic() - begun
                 yield _Made(chosen, frame, taken, before, anchor, error=error)
@@ -286,12 +316,12 @@ class _Run:
         self._began = time.monotonic()
         self._painted = 0
         self._failed: dict[int, str] = {}
-        self._there = sum(self._is_done(frame) for frame in plan.frames)
+        self._there = sum(self._turns(frame) for frame in plan.frames)
 
     def run(self) -> FilmOutcome:
         """Paint what is missing, try what failed once more, and write the film."""
         task = self._plan.task
-        if task.extras.preview and self._there < self._plan.count:
+        if task.extras.preview and self._there < self._plan.paintings:
             _preview(self._plan, self._painter)
         complete = self._is_complete()
         if complete and task.output.exists():
@@ -301,6 +331,10 @@ class _Run:
         if self._failed and not self._watch.stopped():
             logger.info("trying %d frames again that failed", len(self._failed))
             self._paint_all(set(self._failed))
+        for index, shot in enumerate(self._plan.shots):
+            for turn in range(2, task.film.passes + 1):
+                if all(self._is_done(frame) for frame in shot) and not self._watch.stopped():
+                    self._paint_again(index, shot, turn)
         if not self._is_complete():
             return self._outcome(None)
         _write(self._plan, self._picture)
@@ -315,19 +349,28 @@ class _Run:
             for frame in self._plan.frames
             if (record := self._manifest.records.get(frame.number)) and record.error
         }
-        return FilmOutcome(output, self._painted, self._there, self._plan.count, failed, seconds)
-
-    def _is_complete(self) -> bool:
-        records = self._manifest.records
-        return all(
-            frame.number in records and records[frame.number].digest for frame in self._plan.frames
+        return FilmOutcome(
+            output, self._painted, self._there, self._plan.paintings, failed, seconds
         )
 
-    def _is_done(self, frame: Chosen) -> bool:
+    def _is_complete(self) -> bool:
+        passes = self._plan.task.film.passes
+        return all(self._turn(frame) >= passes for frame in self._plan.frames)
+
+    def _turn(self, frame: Chosen) -> int:
+        """Return the last pass that a frame was painted in; 0 if it has not been."""
         record = self._manifest.records.get(frame.number)
-        done = record is not None and record.digest is not None
+        return 0 if record is None or record.digest is None else record.turn
+
+    def _is_done(self, frame: Chosen) -> bool:
+        return self._turns(frame) > 0
+
+    def _turns(self, frame: Chosen) -> int:
+        """Return in how many passes a frame was painted, if that is kept."""
+        turn = self._turn(frame)
         # When the film is complete frames are not kept, and none is missing.
-        return done and (self._kept.has(frame.number) or self._plan.task.output.exists())
+        there = self._kept.has(frame.number, turn) or self._plan.task.output.exists()
+        return turn if turn and there else 0
 
     def _to_paint(self, failed_too: bool) -> set[int]:
         records = self._manifest.records
@@ -368,40 +411,70 @@ class _Run:
                 return numbers
         return through
 
-    def _start(self, before: Sequence[Chosen]) -> _Start:
+    def _paint_again(self, index: int, shot: Sequence[Chosen], turn: int) -> None:
+        """Go through a shot once more, backwards every other time."""
+        order = list(shot) if turn % 2 else list(reversed(shot))
+        done = [frame for frame in order if self._turn(frame) >= turn]
+        painter = cast(RepeatingPainter[Any], self._painter)
+        loss = self._manifest.records[shot[0].number].loss or 0.0
+        if len(done) == len(order):
+            return
+
+        def brush(
+            chosen: Chosen, frame: np.ndarray, state: State, link: Link | None
+        ) -> tuple[np.ndarray, State, Facts]:
+            own = self._picture(chosen)
+            if link is None:  # the first stays as it is
+                facts = Facts(loss=self._manifest.records[chosen.number].loss)
+                return floats(own), painter.again(own, loss), facts
+            return painter.repaint(frame, own, state, link)
+
+        start = self._start(done, turn)
+        for made in _paint(self._plan, painter, order[len(done) :], start, brush):
+            if made.error is not None:
+                raise made.error
+            self._note(index, order, made, turn)
+            if self._watch.stopped():
+                return
+
+    def _start(self, before: Sequence[Chosen], turn: int = 1) -> _Start:
         """Return where painting goes on after the last frame of a shot that is done."""
         done = {frame.number: frame for frame in before if self._is_done(frame)}
         if not done or self._plan.task.film.no_coherence:
             return _Start()
-        records, last = self._manifest.records, max(done)
-        arrays = self._kept.load_state(last)
+        records, last = self._manifest.records, [*done][-1]
+        arrays = self._kept.load_state(last, turn)
         if arrays is None:
             return _Start()
         anchor = records[last].anchor
-        first = min(anchor, last) if self._painter.anchored else last
+        held = self._painter.anchored
         chain: list[Chosen] = []
         number: int | None = last
         # Back over the frames that each goes on from; where one stands alone, flow began anew.
-        while number in done and (len(chain) < max(self._painter.offsets) or number >= first):
+        while number is not None and number in done:
             chain.append(done[number])
+            held = held and number != anchor
+            if not held and len(chain) >= max(self._painter.offsets):
+                break
             number = records[number].before
         return _Start(tuple(reversed(chain)), anchor, self._painter.restore(arrays))
 
-    def _note(self, index: int, shot: Sequence[Chosen], made: _Made) -> None:
+    def _note(self, index: int, order: Sequence[Chosen], made: _Made, turn: int = 1) -> None:
         """Keep a frame, and say so; what is not needed any more is deleted."""
         chosen, number = made.chosen, made.chosen.number
         if made.picture is None or made.state is None:
             assert made.error is not None
             self._fail(index, chosen, made.before, made.anchor, made.error, made.seconds)
             return
-        if chosen != shot[-1]:
-            self._kept.save_state(number, made.state.to_arrays())
-        digest = self._kept.save(number, made.picture)
+        if chosen != order[-1]:
+            self._kept.save_state(number, made.state.to_arrays(), turn)
+        digest = self._kept.save(number, made.picture, turn)
         self._manifest.add(
             Record(
                 number,
                 str(chosen.time),
                 index,
+                turn,
                 digest=digest,
                 seconds=round(made.seconds, 4),
                 iterations=made.facts.iterations,
@@ -410,9 +483,11 @@ class _Run:
                 anchor=made.anchor.number,
             )
         )
-        place = shot.index(chosen)
-        if place and self._is_done(shot[place - 1]):
-            self._kept.forget_state(shot[place - 1].number)
+        place = order.index(chosen)
+        if place and self._is_done(order[place - 1]):
+            self._kept.forget_state(order[place - 1].number, turn)
+        if turn > 1:
+            self._kept.frame(number, turn - 1).unlink(missing_ok=True)
         self._failed.pop(number, None)
         self._painted += 1
         self._tell(chosen, made.seconds, made.facts.iterations, made.facts.loss)
@@ -453,14 +528,14 @@ class _Run:
         done = self._there + self._painted + len(self._failed)
         name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
         since = time.monotonic() - self._began
-        total = self._plan.count
+        total = self._plan.paintings
         self._watch.tell(
             FilmProgress(done, total, self._there, name, iterations, loss, since, seconds, error)
         )
 
     def _picture(self, chosen: Chosen) -> np.ndarray:
         record = self._manifest.records[chosen.number]
-        return self._kept.load(chosen.number, record.digest)
+        return self._kept.load(chosen.number, record.digest, record.turn)
 
 
 def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:

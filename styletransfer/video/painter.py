@@ -87,6 +87,34 @@ class FramePainter(Protocol[S]):
         """
 
 
+class RepeatingPainter(FramePainter[S], Protocol[S]):
+    """One that can go through a shot several times."""
+
+    def again(self, painting: np.ndarray, loss: float) -> S:
+        """Return the state after the first frame of a further pass, which stays as it is.
+
+        Parameters
+        ----------
+        painting : ndarray
+            Its painting as it was kept, uint16.
+        loss : float
+            That of the shot's first painting.
+        """
+
+    def repaint(
+        self, frame: np.ndarray, painting: np.ndarray, state: S, link: Link
+    ) -> tuple[np.ndarray, S, Facts]:
+        """Return a frame painted anew, and the state after it.
+
+        Parameters
+        ----------
+        frame, state, link
+            As for `paint`; what is earlier in the order of the pass is `link.earlier`.
+        painting : ndarray
+            That of the pass before, as it was kept, uint16.
+        """
+
+
 def rounded(picture: np.ndarray) -> np.ndarray:
     """Return a picture, float in [0, 1], as it is kept: 16 bits a channel."""
     return np.rint(picture * np.float32(LEVELS)).astype(np.uint16)

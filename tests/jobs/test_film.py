@@ -175,6 +175,33 @@ def test_what_another_run_has_left_is_refused_or_overwritten(clip, tmp_path):
     assert made(task(clip, tmp_path, overwrite=True)).painted == 36
 
 
+def test_further_passes_go_backward_and_forward_and_survive_kills(clip, tmp_path):
+    how = Film(passes=3, end=24)
+    whole = task(clip, tmp_path / "whole", how)
+    painter = FakePainter()
+    outcome = made(whole, painter)
+    # The first frame of each further pass over each of the two shots stays.
+    assert painter.calls == 24 + 2 * (24 - 2)
+    assert (outcome.painted, outcome.wanted) == (72, 72)
+    _, records = manifest.read(whole.manifest)
+    assert {record.turn for record in records.values()} == {3}
+    assert records[5].before == 4  # the third goes forward again
+    once = task(clip, tmp_path / "once", Film(end=24))
+    made(once)
+    assert once.output.read_bytes() != whole.output.read_bytes()
+    asked = task(clip, tmp_path / "killed", how)
+    painted = 0
+    for at in (26, 17, 9):
+        kill(asked, at)
+        painted += at - 1
+    painter = FakePainter()
+    made(asked, painter)
+    assert painter.calls == 68 - painted
+    assert asked.output.read_bytes() == whole.output.read_bytes()
+    with pytest.raises(UsageError, match="several passes need"):
+        film.plan(task(clip, tmp_path, how, no_frames=True))
+
+
 def test_without_frames_kept_there_is_the_same_film(clip, tmp_path):
     whole = task(clip, tmp_path / "whole")
     made(whole)

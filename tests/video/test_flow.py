@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from styletransfer.video import flow
-from tests.video.clips import FLOW, SIZE, pan
+from tests.video.moving import FLOW, SIZE, pan
 
 FRAMES = pan(6)
 

@@ -8,7 +8,7 @@ from styletransfer.video import flow
 from styletransfer.video.networked import NetworkPainter, State
 from styletransfer.video.painter import floats, rounded
 from tests.feedforward.networks import candy
-from tests.video.clips import pan, warping_error
+from tests.video.moving import pan, warping_error
 
 FRAMES = pan(5)
 

@@ -13,7 +13,7 @@ from styletransfer.transfer.stages import plan
 from styletransfer.video import flow, optimised
 from styletransfer.video.optimised import OptimisingPainter
 from tests.conftest import ROOT
-from tests.video.clips import SIZE, pan, warping_error
+from tests.video.moving import SIZE, pan, warping_error
 
 FRAMES = pan(4)
 WAVE = images.load(str(ROOT / "images" / "style" / "wave.jpg"))
