@@ -92,7 +92,7 @@ def test_steps_lower_the_loss_and_move_the_new_style_alone(make, two):
     assert any(gradient.any() for gradient in gradients)
     for _ in range(20):
         training.step(batch)
-    assert training.evaluate(batch)[0]["loss"] < 4.9
+    assert training.evaluate(batch)[0]["loss"] < 4.95
 
 
 def test_the_file_tells_of_its_base(make, two):

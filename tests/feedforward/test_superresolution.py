@@ -75,7 +75,7 @@ def test_what_is_compared_by_default():
 
 def test_without_styles_there_is_nothing_to_give(loss_network):
     config = {"arch": "sr2", "width": 2, "loss_model": str(loss_network)}
-    with pytest.raises(UsageError, match="there are 0 styles; one"):
+    with pytest.raises(UsageError, match="there are 0 styles; give one"):
         Trainer(config | {"style_layers": ["conv1_2"]}, ())
     batch = RNG.integers(0, 256, (1, 12, 9, 3), np.uint8)
     with pytest.raises(UsageError, match="multiples of 2"):
