@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from styletransfer.errors import UsageError
 from styletransfer.feedforward import fast, stages, tiles
 from styletransfer.feedforward.network import Network
 from styletransfer.images.arrays import as_rgb
@@ -53,9 +54,20 @@ class Painter:
         -------
         ndarray
             (height, width, 3) times the network's enlargement, float32 in [0, 1].
+
+        Raises
+        ------
+        UsageError
+            If the network does not paint pictures of that size.
         """
         network = self.network
         height, width = picture.shape[:2]
+        if network.size not in (None, (height, width)):
+            wanted = f"{network.size[1]} x {network.size[0]}"
+            raise UsageError(
+                f"the network paints pictures of {wanted} pixels alone, and this one has {width} x"
+                f" {height}; give one of that size"
+            )
         size = tuple(-(-side // network.multiple) * network.multiple for side in (height, width))
         feeds: dict[str, np.ndarray] = {}
         if network.style is not None and style is not None:
@@ -80,7 +92,7 @@ class Painter:
         largest = max(
             4 * int(np.prod(graph.shape(name))) for node in graph.nodes for name in node.output
         )
-        if largest <= WHOLE_BYTES:
+        if largest <= WHOLE_BYTES or network.size:
             feeds[network.image] = fetch(slice(0, size[0]), slice(0, size[1]))
             everything = slice(0, None)
             store(self._session(*size).run(feeds)[output][0], everything, everything)
