@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from styletransfer.errors import NetworkError, UsageError
+from styletransfer.errors import UsageError
 from styletransfer.feedforward import Stylizer, painter
 from tests.feedforward.conftest import planes, run
 from tests.feedforward.networks import Maker, candy, channels_last
