@@ -168,8 +168,7 @@ def test_formats_of_names_that_are_made(run, tmp_path):
     ):
         code, printed, log = run("-c", CAT, *contradiction)
         assert (code, printed, part in log) == (2, "", True)
-    made = tmp_path / "x.tiff"
-    assert run("-c", CAT, "-o", made, "--format", "tif", "--depth", 16)[0] == 0
+    assert run("-c", CAT, "-o", tmp_path / "x.tiff", "--format", "tif", "--depth", 16)[0] == 0
     assert np.asarray(Image.open(made[0])).shape[2] == 4
 
 
