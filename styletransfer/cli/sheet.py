@@ -51,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
             if asked.is_batch:
                 raise UsageError("a sheet is made of one content image; give one")
             cells += plan(replace(asked, extras=Extras()))
-        output = _output(options, cells[0].content, axes)
+        stem = "-".join([cells[0].content.stem, "sheet", *(axis.name for axis in axes)])
+        output = place(options, stem)
         try:
             images.check_writable(output)
         except ImageError as error:
@@ -131,20 +132,14 @@ def _with(
     return one
 
 
-def _output(options: argparse.Namespace, content: Path, axes: list[_Axis]) -> Path:
-    """Return where the sheet goes; a name that is made is none that is taken."""
+def place(options: argparse.Namespace, stem: str) -> Path:
+    """Return where a sheet goes; a name that is made is none that is taken."""
     given = options.output
     ending = suffix(options)
     is_folder = given is not None and (os.path.isdir(given) or given.endswith(("/", os.sep)))
     if given is not None and not is_folder:
         return Path(given)
-    stem = "-".join([content.stem, "sheet", *(axis.name for axis in axes)])
     folder = Path(given) if is_folder else options.outputs
-    return free(folder / f"{stem}{ending}")
-
-
-def free(path: Path) -> Path:
-    """Return a path that is made, with a number where it is taken."""
-    names = chain([path.stem], (f"{path.stem}-{n}" for n in count(2)))
-    paths = (path.with_name(f"{name}{path.suffix}") for name in names)
+    names = chain([stem], (f"{stem}-{n}" for n in count(2)))
+    paths = (folder / f"{name}{ending}" for name in names)
     return next(path for path in paths if not os.path.exists(path))

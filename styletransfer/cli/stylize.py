@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, ending: str) -> int:
     from styletransfer.display import Display
-    from styletransfer.jobs import painting
+    from styletransfer.jobs import naming, painting
     from styletransfer.jobs.local import Watch
     from styletransfer.jobs.plan import divide
     from styletransfer.jobs.task import Machine
@@ -105,6 +105,11 @@ def _run(options: argparse.Namespace, ending: str) -> int:
     like, values = _starting_point(options)
     order = _order(options, like, values, ending)
     streams.check_one(options, order.is_batch)
+    if options.sheet:
+        if order.is_batch:
+            raise UsageError("a sheet is of one photo; give one")
+        stem = naming.default(order.contents[0].stem, order.styles, order.settings, None)
+        order = replace(order, output=str(sheet.place(options, f"{stem}-sheet")))
     tasks, there = divide(order)
     threads = options.threads or (like.threads if like is not None else 0)
     models = None if options.models is None else Path(options.models)
@@ -112,7 +117,7 @@ def _run(options: argparse.Namespace, ending: str) -> int:
     with Display(not options.quiet) as display:
         watch = Watch(display.show, options.signals.stopped)
         if options.sheet:
-            return _sheet(_sheet_task(tasks, options), machine, watch, options)
+            return _sheet(tasks[0], machine, watch, options)
         check_writable(tasks)
         outcomes = painting.make_all(tasks, machine, watch, like)
         made, failed = _tell(outcomes, display, order.is_batch, options)
@@ -179,16 +184,6 @@ def _starting_point(options: argparse.Namespace) -> tuple["Recipe | None", Mappi
     kinds = {"content": options.content_img, "styles": options.style_img}
     like = recipe.read(options.like, {k for k, given in kinds.items() if given}, Painting)
     return like, like.values
-
-
-def _sheet_task(tasks: list["Task"], options: argparse.Namespace) -> "Task":
-    if len(tasks) != 1:
-        raise UsageError("a sheet is of one photo; give one")
-    (task,) = tasks
-    if options.output is not None and Path(options.output) == task.output:
-        return task
-    name = f"{task.output.stem}-sheet{task.output.suffix}"
-    return replace(task, output=sheet.free(task.output.with_name(name)))
 
 
 def _sheet(task: "Task", machine: "Machine", watch: "Watch", options: argparse.Namespace) -> int:

@@ -219,6 +219,7 @@ def test_a_sheet(run, tmp_path):
     assert (code, out) == (0, f"saved {tmp_path / 's.png'}\n")
     assert command.command(tmp_path / "s.png")[2:4] == ["-c", str(CAT)]
     assert command.command(tmp_path / "s.png")[-1] == "--sheet"
+    assert run("-c", CAT, "-o", f"{tmp_path}/out/", "-l", 64)[0] == 0  # not the sheet's name
     for end, flags in ((".jpg", ()), ("-2.jpg", ()), (".png", ("--format", "png"))):
         code, out, _ = run("-c", CAT, "--sheet", "-o", f"{tmp_path}/out/", *flags)
         assert (code, out) == (0, f"saved {tmp_path / 'out' / f'cat-sweet-sheet{end}'}\n")
@@ -268,7 +269,8 @@ def test_published_networks(run, published, tmp_path):
         (("-c", CAT, "--style", 1), "the network has one style; give none"),
         (("-c", CAT, "-o", "-", "--json"), "-o - and --json exclude each other"),
         (("-c", CAT, CAT, "-o", "-"), "several pictures need a folder"),
-        (("-c", CAT, CAT, "--sheet"), "would both become"),
+        (("-c", CAT, CAT), "would both become"),
+        (("-c", CAT, CAT, "--sheet"), "a sheet is of one photo; give one"),
         (("-c", CAT, "-o", CAT), "goes in and would be overwritten"),
         (("-c", CAT, "-o", "x.nix"), "no picture format goes by '.nix'"),
         (("-c", "nowhere.jpg"), "There is no picture nowhere.jpg"),
