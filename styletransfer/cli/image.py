@@ -214,7 +214,7 @@ def make(
                 raise outcome.error
             if outcome.error is not None:
                 title = (titles or {}).get(outcome.task.output, outcome.task.title)
-                complain(outcome.error, title)
+                complain(outcome.error, "" if title in str(outcome.error) else title)
                 failed += 1
                 continue
             made += 1

@@ -16,12 +16,8 @@ def say(line: str, limit: int = 2000) -> None:
 
 
 def complain(error: Exception, about: str = "") -> None:
-    """Print what went wrong to stderr: a sentence, and its details in lines of their own.
-
-    What it is about comes first, unless the sentence names it.
-    """
-    text = explain(error)
-    text = f"{about}: {text}" if about and about not in text else text
+    """Print what went wrong to stderr: a sentence, and its details in lines of their own."""
+    text = f"{about}: {explain(error)}" if about else explain(error)
     _to_stderr(f"error: {printable(_by_flags(text))}")
     for detail in error.details if isinstance(error, StyleTransferError) else ():
         _to_stderr(f"  {printable(detail)}")

@@ -139,7 +139,8 @@ def _tell(
         if outcome.error is not None and (options.debug or not batch):
             raise outcome.error
         if outcome.error is not None:
-            complain(outcome.error, outcome.task.title)
+            title = outcome.task.title
+            complain(outcome.error, "" if title in str(outcome.error) else title)
             failed += 1
             continue
         made += 1

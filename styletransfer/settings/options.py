@@ -6,7 +6,7 @@ of a file, and what is stored. Nothing heavy is imported here: ``--help`` must c
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from styletransfer.errors import UsageError
 from styletransfer.settings.kinds import Kind
@@ -56,6 +56,9 @@ class Options:
         would do.
     """
 
+    have_flags: ClassVar[bool] = True
+    """Whether the command line has a flag for each, which messages name beside it."""
+
     def __post_init__(self) -> None:
         for name, (known, default) in _known(type(self)).items():
             value = getattr(self, name)
@@ -64,7 +67,8 @@ class Options:
             try:
                 object.__setattr__(self, name, known.kind.read(value))
             except ValueError as error:
-                raise UsageError(f"{label(name, known)} is {_shown(value)}; give {error}") from None
+                shown = label(name, known) if self.have_flags else name
+                raise UsageError(f"{shown} is {_shown(value)}; give {error}") from None
 
 
 def describe(kind: type[Options]) -> dict[str, Option]:
