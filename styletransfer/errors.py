@@ -13,6 +13,8 @@
     └── WeightsError    a network's weights cannot be found, fetched or trusted
 """
 
+import sys
+
 TYPE_CHECKING = False  # type checkers take it for true; this module loads at once
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +76,12 @@ def explain(error: Exception) -> str:
     """Return one sentence that tells a user of the command of an error, of this package or not."""
     if isinstance(error, StyleTransferError):
         return error.text
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"the package {error.name} is not installed for {sys.executable}; use the environment"
+            " that has this program (`. .venv/bin/activate` in a checkout), or install"
+            " it there (`pip install .`)"
+        )
     if isinstance(error, MemoryError):
         return f"the memory is not enough ({str(error) or 'none is left'}); try a smaller --length"
     return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -32,3 +32,14 @@ def test_a_checkout_runs_without_installation() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "usage: styletransfer" in done.stdout
+
+
+def test_a_package_that_is_missing_is_told_with_what_to_do() -> None:
+    for words in (["style.py"], ["-m", "styletransfer", "image"]):
+        command = [sys.executable, "-S", *words, "-s", "images/style/night.jpg"]
+        command += ["-c", "images/content/cat.jpg", "-o", "x.jpg"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 1
+        assert f"is not installed for {sys.executable}; use the environment" in line
+        assert ".venv/bin/activate" in line

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +9,25 @@ from typing import TYPE_CHECKING, Any
 import styletransfer
 from styletransfer.cli import sheet, streams
 from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
-from styletransfer.cli.messages import complain, say
-from styletransfer.errors import ImageError, UsageError
+from styletransfer.cli.files import (
+    add_format,
+    check_there,
+    check_writable,
+    file_name,
+    file_path,
+    suffix,
+)
+from styletransfer.cli.messages import complain, say, tally
+from styletransfer.errors import UsageError
 from styletransfer.progress import Progress
 from styletransfer.settings import presets
+from styletransfer.text import counted
 
 if TYPE_CHECKING:
     from styletransfer.jobs.local import Outcome
     from styletransfer.jobs.plan import Order
     from styletransfer.jobs.recipe import Recipe
     from styletransfer.jobs.task import Machine, Task
-
-FORMATS = ("jpg", "png", "tif", "webp")
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {styletransfer.__version__}"
     )
-    parser.set_defaults(command=run, streamed=False)
+    parser.set_defaults(command=run)
 
 
 def _add_pictures_in(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what goes in."""
     add = parser.add_argument_group("pictures in").add_argument
-    files: dict[str, Any] = {"nargs": "+", "type": file_path, "metavar": "FILE"}
+    files: dict[str, Any] = {
+        **{"nargs": "+", "type": file_path, "metavar": "FILE"},
+        "action": "extend",  # -c a.jpg -c b.jpg is -c a.jpg b.jpg
+    }
     add("-s", "--style-img", **files, help="the style image; several are blended")
     add(
         "-c",
@@ -72,23 +81,11 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=file_name,
         metavar="FILE",
-        help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /;"
-        " - is standard output (default: a name of the arguments, in outputs)",
+        help="the result, .jpg, .png, .tif or .webp, or a folder, which is there or ends in a /,"
+        " of several any name; - is standard output (default: a name of the arguments, in outputs)",
     )
     add("--overwrite", action="store_true", help="make what is there already of several again")
-    add(
-        "--format",
-        choices=FORMATS,
-        default="jpg",
-        help="the format of results whose name is made (default: jpg)",
-    )
-    add(
-        "--depth",
-        type=int,
-        default=8,
-        metavar="BITS",
-        help="bits a channel: 8, or 16 in .png, .tif",
-    )
+    add_format(add)
     add("--save-every", type=count, metavar="N", help="write the image after every N iterations")
     add(
         "--preview",
@@ -108,6 +105,7 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render one picture, or several."""
+    suffix(options)  # of standard output, too, before it is a file
     with streams.redirected(options) as redirected:
         return sheet.run(redirected) if options.sheet else _run(redirected)
 
@@ -116,6 +114,7 @@ def _run(options: argparse.Namespace) -> int:
     from styletransfer.jobs.plan import divide
 
     asked, machine, like = order(options)
+    streams.check_one(options, asked.is_batch)
     tasks, there = divide(asked)
     check_writable(tasks)
     return make(tasks, machine, options, asked.is_batch, like, len(there))
@@ -128,6 +127,7 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
 
     values, like = _starting_point(options)
     typed = given(options)
+    ending = suffix(options)
     contents, styles = options.content_img, options.style_img
     masks, content_mask, threads = options.style_masks, options.content_mask, options.threads
     if like is not None:
@@ -139,6 +139,7 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
     for flag, paths in (("-s", styles), ("-c", contents)):
         if not paths:
             raise UsageError(f"there is no {flag}; give a file")
+    check_there([*contents, *styles, *(masks or ()), content_mask])
     ratio = typed.get("ratio")
     asked = Order(
         tuple(contents),
@@ -149,10 +150,11 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
         options.output,
         options.overwrite,
         None if ratio is None else str(ratio),
-        f".{options.format}",
+        ending,
         tuple(masks or ()),
         content_mask,
         Extras(options.depth, options.save_every, options.grid, options.plot, options.preview),
+        options.stdin,
     )
     models = None if options.models is None else Path(options.models)
     return asked, Machine(options.gpu_id, threads or 0, models), like
@@ -168,25 +170,13 @@ def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], 
         return {}, None
     from styletransfer.jobs import recipe
 
+    check_there([options.like])
     own = vars(options)
     kinds = {"content": "content_img", "styles": "style_img", "init": "init"}
     kinds |= {kind: kind for kind in ("style_masks", "content_mask")}
     anew = {kind for kind, flag in kinds.items() if own.get(flag) is not None}
     like = recipe.read(options.like, anew)
     return like.values, like
-
-
-def check_writable(tasks: Sequence["Task"]) -> None:
-    """Refuse, before anything is made, what could not be written in the end."""
-    from styletransfer import images
-
-    try:
-        for task in tasks:
-            images.check_writable(task.output, task.extras.depth)
-            for path in task.written():
-                images.check_writable(path)
-    except ImageError as error:
-        raise UsageError(str(error)) from error
 
 
 def make(
@@ -196,10 +186,12 @@ def make(
     batch: bool,
     like: "Recipe | None" = None,
     there: int = 0,
+    titles: Mapping[Path, str] | None = None,
 ) -> int:
     """Make pictures and say what became of each; of several, go on after one that fails.
 
-    Of several, `there` were there already.
+    Of several, `there` were there already. `titles` are what pictures are called by their outputs,
+    where that is not the name of the content.
     """
     from styletransfer.display import Display
     from styletransfer.jobs.local import Step, Watch, make_all
@@ -221,24 +213,16 @@ def make(
                 _say_saved(outcome, options.streamed)
                 raise outcome.error
             if outcome.error is not None:
-                content = str(outcome.task.content)
-                complain(outcome.error, "" if content in str(outcome.error) else content)
+                title = (titles or {}).get(outcome.task.output, outcome.task.title)
+                complain(outcome.error, "" if title in str(outcome.error) else title)
                 failed += 1
                 continue
             made += 1
             if not options.quiet:
                 _sum_up(outcome, options.streamed)
     if batch and not options.quiet:
-        _tally(len(tasks) + there, made, there, failed)
+        tally(len(tasks) + there, made, there, failed)
     return signals.code if signals.stopped() else int(failed > 0)
-
-
-def _tally(asked: int, made: int, there: int, failed: int) -> None:
-    """Say what became of several pictures."""
-    left = asked - made - there - failed
-    counts = {"there already": there, "failed": failed, "not begun": left}
-    rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    say(f"{made} of {asked} pictures made{rest}")
 
 
 def _say_saved(outcome: "Outcome", streamed: bool) -> None:
@@ -252,24 +236,9 @@ def _sum_up(outcome: "Outcome", streamed: bool) -> None:
     if end is None or outcome.output is None:
         return
     say(
-        f"{end.iterations} iterations in {end.seconds:.1f} s, stopped because {end.reason};"
+        f"{counted(end.iterations, 'iteration')} in {end.seconds:.1f} s, stopped because"
+        f" {end.reason};"
         f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}"
     )
     if not streamed:
         say(f"saved {outcome.output.resolve()}")
-
-
-def file_name(text: str) -> str:
-    """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty; give a file")
-    if re.match(r"[a-z][a-z0-9+.]+://", text, re.IGNORECASE):
-        raise argparse.ArgumentTypeError(
-            f"{text} is an address, and nothing is fetched from there: save it, and give the file"
-        )
-    return text
-
-
-def file_path(text: str) -> Path:
-    """Parse a path."""
-    return Path(file_name(text))

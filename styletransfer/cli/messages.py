@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from styletransfer.errors import StyleTransferError, UsageError, explain
-from styletransfer.text import encodable, printable
+from styletransfer.settings import Painting, Settings, by_flags
+from styletransfer.text import counted, encodable, printable
 
 FRAMES = "styletransfer.frames"
 """The log of single frames of a film, which goes into a file only."""
@@ -24,9 +25,17 @@ def say(line: str, limit: int = 2000) -> None:
 def complain(error: Exception, about: str = "") -> None:
     """Print what went wrong to stderr: a sentence, and its details in lines of their own."""
     text = f"{about}: {explain(error)}" if about else explain(error)
-    _to_stderr(f"error: {printable(text)}")
+    _to_stderr(f"error: {printable(_by_flags(text))}")
     for detail in error.details if isinstance(error, StyleTransferError) else ():
         _to_stderr(f"  {printable(detail)}")
+
+
+def tally(asked: int, made: int, there: int, failed: int) -> None:
+    """Say what became of several pictures."""
+    left = asked - made - there - failed
+    counts = {"there already": there, "failed": failed, "not begun": left}
+    rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    say(f"{made} of {counted(asked, 'picture')} made{rest}")
 
 
 def warn(line: str) -> None:
@@ -87,13 +96,18 @@ class _Formatter(logging.Formatter):
     """Plain lines, those that warn marked so."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = printable(super().format(record))
+        text = printable(_by_flags(super().format(record)))
         if record.levelno < logging.WARNING:
             return text
         level, colour = record.levelname.lower(), _COLOURS.get(record.levelname)
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             level = f"\x1b[{colour}m{level}\x1b[0m"
         return f"{level}: {text}"
+
+
+def _by_flags(text: str) -> str:
+    """Return a message of parameters, which other rooms have by their names in Python, by flags."""
+    return by_flags(by_flags(text, Settings), Painting)
 
 
 def _to_stderr(line: str) -> None:

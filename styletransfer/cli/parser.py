@@ -166,7 +166,9 @@ def _hint(message: str, parser: argparse.ArgumentParser, words: Sequence[str]) -
         unknown = message.removeprefix("unrecognized arguments: ").split()[0]
         # Without the dashes, which all flags have in common.
         name = unknown.partition("=")[0].lstrip("-")
-        names = [flag[2:] for flag in _flags(parser) if flag.startswith("--")]
+        names = [flag[2:] for flag in _flags(_chosen(parser, words)) if flag.startswith("--")]
+        if _OTHERS.get(name) in names:
+            return f"; did you mean --{_OTHERS[name]}?"
         return suggestion(name, names).replace("did you mean ", "did you mean --")
     files = [
         word for word in words if word.startswith("-") and Path(word).suffix.lower() in _ENDINGS
@@ -174,10 +176,27 @@ def _hint(message: str, parser: argparse.ArgumentParser, words: Sequence[str]) -
     return f"; for a file whose name begins with - give ./{files[0]}" if files else ""
 
 
+_OTHERS = {
+    **dict.fromkeys(("iterations", "iters", "n-iter", "num-iterations", "steps"), "num-iters"),
+    **dict.fromkeys(("size", "image-size", "resolution", "max-side"), "length"),
+    "content": "content-img",
+}
+"""What other programs call a flag."""
+
 _ENDINGS = (
     *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
     ".toml",
 )
+
+
+def _chosen(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command that was given, the parser itself if it has none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for place, word in enumerate(words):
+                if word in action.choices:
+                    return _chosen(action.choices[word], words[place + 1 :])
+    return parser
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[str]:

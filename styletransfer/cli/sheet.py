@@ -9,6 +9,7 @@ from itertools import chain, count, product
 from pathlib import Path
 
 from styletransfer.cli.arguments import given
+from styletransfer.cli.files import suffix
 from styletransfer.cli.messages import say
 from styletransfer.errors import ImageError, UsageError
 
@@ -37,6 +38,10 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.jobs.task import Extras
 
     axes = _axes(options)
+    labels = [
+        ", ".join(f"{axis.name} {value}" for axis, value in zip(axes, values, strict=True))
+        for values in product(*(axis.values for axis in axes))
+    ]
     cells = []
     with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
         for number, values in enumerate(product(*(axis.values for axis in axes))):
@@ -46,25 +51,29 @@ def run(options: argparse.Namespace) -> int:
             if asked.is_batch:
                 raise UsageError("a sheet is made of one content image; give one")
             cells += plan(replace(asked, extras=Extras()))
-        output = _output(options, cells[0].content, axes)
+        stem = "-".join([cells[0].content.stem, "sheet", *(axis.name for axis in axes)])
+        output = place(options, stem)
         try:
             images.check_writable(output)
         except ImageError as error:
             raise UsageError(str(error)) from error
         check_sources([replace(cell, output=output) for cell in cells])
         # The places of the cells, which do not last, are not told.
-        code = make(cells, machine, argparse.Namespace(**vars(options) | {"streamed": True}), True)
+        quiet = argparse.Namespace(**vars(options) | {"streamed": True})
+        titles = dict(zip((cell.output for cell in cells), labels, strict=True))
+        code = make(cells, machine, quiet, True, titles=titles)
         made = {task.output: images.load(task.output) for task in cells if task.output.exists()}
+        stored = next(map(images.read_parameters, made), None)
     if not made:
         return code or 1
     # What failed, or was not begun, stays white.
     blank = np.ones_like(next(iter(made.values())))
     pictures = [made.get(task.output, blank) for task in cells]
-    labels = [
-        ", ".join(f"{axis.name} {value}" for axis, value in zip(axes, values, strict=True))
-        for values in product(*(axis.values for axis in axes))
-    ]
-    images.save(output, images.contact_sheet(pictures, labels, len(axes[-1].values)))
+    images.save(
+        output,
+        images.contact_sheet(pictures, labels, len(axes[-1].values)),
+        parameters=stored and _described(options, axes, stored),
+    )
     if not (options.quiet or options.streamed):
         say(f"saved {output.resolve()}")
     return code
@@ -90,6 +99,25 @@ def _axes(options: argparse.Namespace) -> list[_Axis]:
     return found
 
 
+def _described(
+    options: argparse.Namespace, axes: list[_Axis], stored: dict[str, object]
+) -> dict[str, object]:
+    """Return what is stored in the sheet, of what one of its pictures stores."""
+    from styletransfer.jobs import recipe
+    from styletransfer.settings import Settings
+
+    own = stored["settings"]
+    assert isinstance(own, dict)
+    typed = given(options)
+    if options.preset:  # what it says is not typed
+        own = Settings().plain() | {name: own[name] for name in (*typed, "length")}
+    if "ratio" not in typed and options.like is None:
+        own = {**own, "ratio": None}
+    values = {"preset": [options.preset]} if options.preset else {}
+    values |= {axis.name: list(axis.values) for axis in axes}
+    return recipe.of_sheet({**stored, "settings": own}, values)
+
+
 def _with(
     options: argparse.Namespace, chosen: Mapping[str, str], output: Path
 ) -> argparse.Namespace:
@@ -100,18 +128,18 @@ def _with(
     for name, value in chosen.items():
         before = getattr(one, name)
         setattr(one, name, [value] if isinstance(before, list) else value)
-    one.output = str(output)
+    one.output, one.format = str(output), None
     return one
 
 
-def _output(options: argparse.Namespace, content: Path, axes: list[_Axis]) -> Path:
-    """Return where the sheet goes; a name that is made is none that is taken."""
+def place(options: argparse.Namespace, stem: str) -> Path:
+    """Return where a sheet goes; a name that is made is none that is taken."""
     given = options.output
+    ending = suffix(options)
     is_folder = given is not None and (os.path.isdir(given) or given.endswith(("/", os.sep)))
     if given is not None and not is_folder:
         return Path(given)
-    stem = "-".join([content.stem, "sheet", *(axis.name for axis in axes)])
     folder = Path(given) if is_folder else options.outputs
     names = chain([stem], (f"{stem}-{n}" for n in count(2)))
-    paths = (folder / f"{name}.{options.format}" for name in names)
+    paths = (folder / f"{name}{ending}" for name in names)
     return next(path for path in paths if not os.path.exists(path))

@@ -5,7 +5,7 @@ import json
 import shlex
 
 from styletransfer.cli.arguments import add_common
-from styletransfer.cli.image import file_path
+from styletransfer.cli.files import check_there, file_path
 from styletransfer.cli.messages import say
 
 
@@ -18,11 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from styletransfer.jobs import recipe
+    from styletransfer.jobs import command, recipe
 
+    check_there([options.picture])
     if options.json:
         # JSON escapes what a terminal would obey.
         print(json.dumps(recipe.stored_in(options.picture), ensure_ascii=True, indent=2))
         return 0
-    say(shlex.join(recipe.command(options.picture)), limit=100_000)
+    say(shlex.join(command.command(options.picture)), limit=100_000)
     return 0

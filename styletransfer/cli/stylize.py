@@ -3,24 +3,33 @@
 import argparse
 import json
 import logging
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer import settings
-from styletransfer.cli import streams
+from styletransfer.cli import sheet, streams
 from styletransfer.cli.arguments import add_common, add_machine
-from styletransfer.cli.image import check_writable, file_name, file_path
-from styletransfer.cli.messages import complain, say
+from styletransfer.cli.files import (
+    add_format,
+    check_there,
+    check_writable,
+    file_name,
+    file_path,
+    suffix,
+)
+from styletransfer.cli.messages import complain, say, tally
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting
 
 if TYPE_CHECKING:
+    from styletransfer.display import Display
+    from styletransfer.jobs.local import Watch
     from styletransfer.jobs.painting import PaintedOutcome
+    from styletransfer.jobs.plan import Order
     from styletransfer.jobs.recipe import Recipe
-    from styletransfer.jobs.task import Task
+    from styletransfer.jobs.task import Machine, Task
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s",
         "--style-img",
         nargs="+",
+        action="extend",
         type=file_path,
         metavar="FILE",
         help="the painting; several are blended",
@@ -40,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--content-img",
         nargs="+",
+        action="extend",
         type=file_path,
         metavar="FILE",
         help="the photo, - for stdin; of several, or of a folder, each becomes a picture",
@@ -51,11 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=file_name,
         metavar="FILE",
-        help="the result, or a folder, which is there or ends in a /; - for stdout (default: a"
-        " name of the arguments, in outputs)",
+        help="the result, or a folder, which is there or ends in a /, of several any name; - for"
+        " stdout (default: a name of the arguments, in outputs)",
     )
     add("--overwrite", action="store_true", help="make what is there already of several again")
-    add("--depth", type=int, default=8, metavar="BITS", help="bits a channel: 8, or 16")
+    add_format(add)
     add("--grid", action="store_true", help="write photo, paintings and result side by side, too")
     add(
         "--sheet",
@@ -77,65 +88,91 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Paint one picture, or several."""
-    with tempfile.TemporaryDirectory(prefix="styletransfer-") as folder:
-        return _run(options, Path(folder))
+    ending = suffix(options)
+    if options.output == streams.STREAM and options.json:
+        raise UsageError("-o - and --json exclude each other; leave one of them out")
+    with streams.redirected(options) as redirected:
+        return _run(redirected, ending)
 
 
-def _run(options: argparse.Namespace, scratch: Path) -> int:
+def _run(options: argparse.Namespace, ending: str) -> int:
     from styletransfer.display import Display
-    from styletransfer.jobs import painting
+    from styletransfer.jobs import naming, painting
     from styletransfer.jobs.local import Watch
-    from styletransfer.jobs.plan import Order, plan
-    from styletransfer.jobs.task import Extras, Machine
+    from styletransfer.jobs.plan import divide
+    from styletransfer.jobs.task import Machine
 
     like, values = _starting_point(options)
-    typed = {n: v for n, v in vars(options).items() if n in settings.describe(Painting)}
-    contents = options.content_img or ([like.content] if like is not None else [])
-    styles = options.style_img or (like.styles if like is not None else ())
-    if not contents or None in contents:
-        raise UsageError("there is no -c; give a photo")
-    given = [str(content) for content in contents]
-    if given.count(streams.STREAM) > 1:
-        raise UsageError("standard input is one picture; give - once")
-    if streams.STREAM in given:
-        contents[given.index(streams.STREAM)] = streams.read(scratch / "stdin")
-    to_stdout = options.output == streams.STREAM
-    if to_stdout and options.json:
-        raise UsageError("-o - and --json exclude each other; leave one of them out")
-    output = str(scratch / "result.png") if to_stdout else options.output
-    order = Order(
-        tuple(contents),
-        tuple(styles),
-        settings.make(Painting, {**values, **typed}),
-        options.outputs,
-        output=output,
-        overwrite=options.overwrite,
-        extras=Extras(options.depth, grid=options.grid),
-    )
-    if to_stdout and order.is_batch:
-        raise UsageError("several pictures need a folder, and not stdout; give another -o")
-    tasks = plan(order)
+    order = _order(options, like, values, ending)
+    streams.check_one(options, order.is_batch)
+    if options.sheet:
+        if order.is_batch:
+            raise UsageError("a sheet is of one photo; give one")
+        stem = naming.default(order.contents[0].stem, order.styles, order.settings, None)
+        order = replace(order, output=str(sheet.place(options, f"{stem}-sheet")))
+    tasks, there = divide(order)
     threads = options.threads or (like.threads if like is not None else 0)
     models = None if options.models is None else Path(options.models)
     machine = Machine(options.gpu_id, threads, models)
     with Display(not options.quiet) as display:
         watch = Watch(display.show, options.signals.stopped)
         if options.sheet:
-            return _sheet(_sheet_task(tasks, options), machine, watch, to_stdout)
+            return _sheet(tasks[0], machine, watch, options)
         check_writable(tasks)
-        code = 0
-        for outcome in painting.make_all(tasks, machine, watch, like):
-            display.end()
-            if outcome.error is not None and (options.debug or not order.is_batch):
-                raise outcome.error
-            if outcome.error is not None:
-                complain(outcome.error, str(outcome.task.content))
-                code = 1
-            elif to_stdout and outcome.output is not None:
-                streams.write(outcome.output)
-            elif options.json or not options.quiet:
-                say(_told(outcome, options.json))
-    return options.signals.code if options.signals.stopped() else code
+        outcomes = painting.make_all(tasks, machine, watch, like)
+        made, failed = _tell(outcomes, display, order.is_batch, options)
+    if order.is_batch and not (options.quiet or options.json):
+        tally(len(tasks) + len(there), made, len(there), failed)
+    return options.signals.code if options.signals.stopped() else int(failed > 0)
+
+
+def _tell(
+    outcomes: Iterable["PaintedOutcome"],
+    display: "Display",
+    batch: bool,
+    options: argparse.Namespace,
+) -> tuple[int, int]:
+    """Say what became of each picture; return how many were painted, and how many not."""
+    made = failed = 0
+    for outcome in outcomes:
+        display.end()
+        if outcome.error is not None and (options.debug or not batch):
+            raise outcome.error
+        if outcome.error is not None:
+            title = outcome.task.title
+            complain(outcome.error, "" if title in str(outcome.error) else title)
+            failed += 1
+            continue
+        made += 1
+        if options.json or not options.quiet:
+            say(_told(outcome, options))
+    return made, failed
+
+
+def _order(
+    options: argparse.Namespace, like: "Recipe | None", values: Mapping[str, object], ending: str
+) -> "Order":
+    """Return what the arguments ask for, as values."""
+    from styletransfer.jobs.plan import Order
+    from styletransfer.jobs.task import Extras
+
+    typed = {n: v for n, v in vars(options).items() if n in settings.describe(Painting)}
+    contents = options.content_img or ([like.content] if like is not None else [])
+    styles = options.style_img or (like.styles if like is not None else ())
+    if not contents or None in contents:
+        raise UsageError("there is no -c; give a photo")
+    check_there([*contents, *styles])
+    return Order(
+        tuple(contents),
+        tuple(styles),
+        settings.make(Painting, {**values, **typed}),
+        options.outputs,
+        output=options.output,
+        overwrite=options.overwrite,
+        suffix=ending,
+        extras=Extras(options.depth, grid=options.grid),
+        stdin=options.stdin,
+    )
 
 
 def _starting_point(options: argparse.Namespace) -> tuple["Recipe | None", Mapping[str, object]]:
@@ -144,45 +181,33 @@ def _starting_point(options: argparse.Namespace) -> tuple["Recipe | None", Mappi
         return None, {}
     from styletransfer.jobs import recipe
 
+    check_there([options.like])
     kinds = {"content": options.content_img, "styles": options.style_img}
     like = recipe.read(options.like, {k for k, given in kinds.items() if given}, Painting)
     return like, like.values
 
 
-def _sheet_task(tasks: list["Task"], options: argparse.Namespace) -> "Task":
-    if len(tasks) != 1:
-        raise UsageError("a sheet is of one photo; give one")
-    (task,) = tasks
-    named = options.output is not None
-    return (
-        task
-        if named
-        else replace(task, output=task.output.with_name(f"{task.output.stem}-sheet.png"))
-    )
-
-
-def _sheet(task: "Task", machine: object, watch: object, to_stdout: bool) -> int:
+def _sheet(task: "Task", machine: "Machine", watch: "Watch", options: argparse.Namespace) -> int:
     from styletransfer.jobs import painting
 
     check_writable([task])
-    path = painting.sheet(task, machine, watch)  # type: ignore[arg-type]
-    if to_stdout:
-        streams.write(path)
-    else:
+    path = painting.sheet(task, machine, watch)
+    if not (options.quiet or options.streamed):
         say(f"saved {path.resolve()}")
     return 0
 
 
-def _told(outcome: "PaintedOutcome", as_json: bool) -> str:
+def _told(outcome: "PaintedOutcome", options: argparse.Namespace) -> str:
     """Return a line about a picture that was made."""
     task, end = outcome.task, outcome.painted
     assert end is not None
     assert outcome.output is not None
     path = outcome.output.resolve()
-    if not as_json:
-        return f"{end.size[0]}x{end.size[1]} in {end.seconds:.2f} s, saved {path}"
+    if not options.json:
+        place = "" if options.streamed else f", saved {path}"
+        return f"{end.size[0]}x{end.size[1]} in {end.seconds:.2f} s{place}"
     facts = {
-        "content": str(task.content),
+        "content": streams.STREAM if task.streamed_in else str(task.content),
         "styles": [str(style) for style in task.styles],
         "output": str(path),
         "width": end.size[0],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
 from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
-from styletransfer.cli.image import file_name, file_path
+from styletransfer.cli.files import file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets

@@ -165,6 +165,8 @@ class Configuration(Options):
     checkpoints, `checkpoint_exclude_scopes` and `loss_model_file`, are read and not used.
     """
 
+    have_flags = False
+
     style_image: tuple[str, ...] | None = option(
         None, Pictures(), "the style; several with the arch multi", _PICTURES
     )

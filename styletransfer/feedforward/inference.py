@@ -151,7 +151,9 @@ def _wrapped(
     else:
         back = [of.margin + -n % of.multiple for n in size]
         constants["pads"] = np.array([0, 0, of.margin, of.margin, 0, 0, *back], np.int64)
-        constants["end"] = np.array([of.times * (n + of.margin) for n in size], np.int64)
+        # From the end, so that who lifts the size finds a crop that is right for others, too.
+        whole = np.iinfo(np.int32).max
+        constants["end"] = np.array([-n if n else whole for n in back], np.int64)
     before += [
         helper.make_node("Mul", [IMAGE, "range"], ["scaled"], "scaled"),
         helper.make_node("Pad", ["scaled", "pads"], ["padded"], "padded", mode="reflect"),

@@ -12,6 +12,7 @@ from styletransfer.errors import NetworkError
 from styletransfer.networks.pooling import with_pooling
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.reading import attributes, needed
+from styletransfer.text import some
 from styletransfer.weights.loading import LoadedNetwork
 
 
@@ -48,9 +49,7 @@ class LossNetwork:
         known = [output.name for output in self.model.graph.output]
         for layer in layers:
             if layer not in known:
-                raise NetworkError(
-                    f"the network has no layer {layer!r}; it has: {', '.join(known)}"
-                )
+                raise NetworkError(f"the network has no layer {layer!r}; it has {some(known)}")
 
     def append(
         self, graph: GraphBuilder, picture: str, layers: Iterable[str], prefix: str

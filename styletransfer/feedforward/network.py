@@ -1,9 +1,10 @@
 """Networks from images to images: any ONNX file, read with care and understood.
 
 What a file does not say is found out by running it: how large its output is, and what range its
-numbers have. A fixed size that it asks for is lifted.
+numbers have. A fixed size that it asks for is lifted, where its nodes let it.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,8 @@ class Network:
         How many times as large as the picture the painting is.
     output : int or None
         Which output is the painting; None where all are in the graph.
+    size : (int, int) or None
+        Height and width of the only pictures that it paints; None where it paints any.
     """
 
     model: onnx.ModelProto
@@ -88,6 +91,7 @@ class Network:
     multiple: int = 1
     enlargement: int = 1
     output: int | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def styles(self) -> int:
@@ -253,38 +257,64 @@ def _recognised(model: onnx.ModelProto) -> list[Network]:
 
 
 def _measured(networks: Sequence[Network]) -> Network:
-    """Return the first network that paints, with its multiple, enlargement and output."""
+    """Return the first network that paints, with its multiple, enlargement and output.
+
+    One that paints no other pictures than those of the size that it says is left with that.
+    """
     errors: list[StyleTransferError] = []
     for network, multiple in product(networks, MULTIPLES):
         # Odd numbers of the multiple, and of unlike sides.
         least = -(-_PROBE // multiple)
         height, width = ((least + least % 2 + odd) * multiple for odd in (1, 3))
         try:
-            graph = network.graph(height, width)
+            output, times = _painting(network, height, width)
+            if size := _declared(network):
+                # A fixed crop lets smaller pictures pass.
+                beyond = [(side // multiple // 2 + 1) * 2 * multiple for side in size]
+                _painting(network, *beyond)
         except StyleTransferError as raised:
             errors.append(raised)
             continue
-        for output, shape in enumerate(map(graph.shape, graph.outputs)):
-            times = shape[2] // height if len(shape) == 4 else 0
-            if times >= 1 and shape == (1, 3, times * height, times * width):
-                return dataclasses.replace(
-                    network, multiple=multiple, enlargement=times, output=output
-                )
-        pictures = [n for n in graph.outputs if graph.shape(n)[:2] == (1, 3)]
-        what = (
-            "the image that it gives is not of the size of the one that it takes."
-            if any(len(graph.shape(n)) == 4 for n in pictures)
-            else "it gives no image of three channels."
-        )
-        errors.append(NetworkError(what))
+        return dataclasses.replace(network, multiple=multiple, enlargement=times, output=output)
+    for network in networks:
+        if size := _declared(network):
+            with contextlib.suppress(StyleTransferError):
+                output, times = _painting(network, *size)
+                return dataclasses.replace(network, enlargement=times, output=output, size=size)
     raise errors[0]
+
+
+def _painting(network: Network, height: int, width: int) -> tuple[int, int]:
+    """Return which output is the painting of a picture of one size, and its enlargement."""
+    graph = network.graph(height, width)
+    shapes = [graph.shape(name) for name in graph.outputs]
+    for output, shape in enumerate(shapes):
+        times = shape[2] // height if len(shape) == 4 else 0
+        if times >= 1 and shape == (1, 3, times * height, times * width):
+            return output, times
+    raise NetworkError(
+        "the image that it gives is not of the size of the one that it takes."
+        if any(len(shape) == 4 and shape[:2] == (1, 3) for shape in shapes)
+        else "it gives no image of three channels."
+    )
+
+
+def _declared(network: Network) -> tuple[int, int] | None:
+    """Return the height and width that a network says it takes, None where it leaves them open."""
+    (value,) = (v for v in _inputs(network.model) if v.name == network.image)
+    sizes = (_shape(value) or [])[2:] if network.layout == "NCHW" else (_shape(value) or [])[1:3]
+    match sizes:
+        case [int(height), int(width)] if min(height, width) > 0:
+            return height, width
+    return None
 
 
 def _range_seen(network: Network) -> Range:
     """Return what range a painting of a network seems to have: from 0 to 255, or 1, or −1 to 1."""
     side = -(-_PROBE // network.multiple) * network.multiple
-    graph = network.graph(side, side)
-    rows, columns = np.mgrid[:side, :side] / side
+    height, width = network.size or (side, side)
+    graph = network.graph(height, width)
+    rows, columns = np.mgrid[:height, :width] / [[[height]], [[width]]]
     waves = 0.5 + 0.5 * np.sin(20 * rows * columns + np.arange(3)[:, None, None])
     session = Session(graph.model(graph.outputs).SerializeToString(), Device())
     lows = []

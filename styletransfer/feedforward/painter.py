@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from styletransfer.errors import UsageError
 from styletransfer.feedforward import fast, memory, stages, tiles
 from styletransfer.feedforward.memory import Memory
 from styletransfer.feedforward.network import Network
@@ -55,6 +56,11 @@ class Painter:
         -------
         ndarray
             (height, width, 3) times the network's enlargement, float32 in [0, 1].
+
+        Raises
+        ------
+        UsageError
+            If the network does not paint pictures of that size.
         """
         return self._painted(picture, style, None, tell)[0]
 
@@ -77,6 +83,12 @@ class Painter:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         network = self.network
         height, width = picture.shape[:2]
+        if network.size not in (None, (height, width)):
+            wanted = f"{network.size[1]} x {network.size[0]}"
+            raise UsageError(
+                f"the network paints pictures of {wanted} pixels alone, and this one has {width} x"
+                f" {height}; give one of that size"
+            )
         size = tuple(-(-side // network.multiple) * network.multiple for side in (height, width))
         feeds: dict[str, np.ndarray] = {}
         if network.style is not None and style is not None:
@@ -101,7 +113,7 @@ class Painter:
         largest = max(
             4 * int(np.prod(graph.shape(name))) for node in graph.nodes for name in node.output
         )
-        if largest <= WHOLE_BYTES:
+        if largest <= WHOLE_BYTES or network.size:
             feeds[network.image] = fetch(slice(0, size[0]), slice(0, size[1]))
             values, after = self._whole(size, feeds, output, before)
             store(values, slice(0, None), slice(0, None))

@@ -238,7 +238,10 @@ class Stylizer:
         """Return what describes the style to the network, if it takes that."""
         if self._predictor is None:
             if shares is not None:
-                raise UsageError("style_weights are for several paintings; weigh styles in style")
+                raise UsageError(
+                    "style_weights (--style-weights) are for several paintings; weigh styles in"
+                    " style, such as 3:0.5,12:0.5"
+                )
             if self._painter.network.style is None:
                 if not (style is None or (isinstance(style, int) and style == 0)):
                     raise UsageError("the network has one style; give none")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def make_all(
     transfer, model = None, ""
     known: dict[Path, tuple[str, np.ndarray]] = {}
     for number, task in enumerate(tasks, 1):
-        watch.tell(Begun(number, len(tasks), str(task.content)))
+        watch.tell(Begun(number, len(tasks), task.title))
         try:
             pictures = read(task, known)
         except Exception as error:
@@ -175,18 +175,22 @@ def _write(
         logger.warning("%s could not be written; the picture is in %s", task.output, output)
     if task.extras.grid:
         row = images.side_by_side([pictures.content, *pictures.styles, result])
-        _write_beside(task.grid, row)
+        _write_beside(task.grid, row, parameters=recipe.of_grid(parameters))
     if task.extras.plot and course.iterations:
         _write_beside(task.curves, plot.loss_curves(course.iterations, course.curves))
     return output
 
 
 def _write_beside(
-    path: Path, picture: np.ndarray, alpha: np.ndarray | None = None, depth: int = 8
+    path: Path,
+    picture: np.ndarray,
+    alpha: np.ndarray | None = None,
+    depth: int = 8,
+    parameters: Mapping[str, object] | None = None,
 ) -> None:
     """Write what belongs to a picture; where that fails, the picture itself is no worse."""
     try:
-        images.save(path, picture, alpha, depth)
+        images.save(path, picture, alpha, depth, parameters)
     except StyleTransferError as error:
         logger.warning("%s", error)
 

@@ -13,6 +13,7 @@ from styletransfer import images
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.feedforward import Stylizer
 from styletransfer.images import colour, sizes
+from styletransfer.images.reading import over_white
 from styletransfer.jobs import recipe
 from styletransfer.jobs.local import Outcome, Watch
 from styletransfer.jobs.pictures import Pictures, read
@@ -79,6 +80,10 @@ def make_all(
             if like is not None:
                 place = (stylizer.device, machine.threads, stylizer.weights_digest)
                 recipe.warn_of_differences(like, _settings(task).model, *place)
+            if stylizer.styles > 1 and _settings(task).style is None and not task.styles:
+                logger.info(
+                    "no --style is given: style 0 of 0 to %d is painted", stylizer.styles - 1
+                )
         try:
             pictures = read(task, known)
             start = time.perf_counter()
@@ -100,13 +105,24 @@ def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
     stylizer = open_stylizer(settings, machine, watch)
     if stylizer.styles == 0:
         raise UsageError("the styles of arbitrary are paintings, which no sheet holds; give -m")
-    photo = images.load(task.content)
+    start = time.perf_counter()
+    pictures = read(task, {})
+    photo = pictures.content
+    if pictures.alpha is not None:
+        photo = over_white(photo, pictures.alpha)
     photo = _resized(photo, SHEET_SIDE / max(photo.shape[:2]))
     styles: list[Any] = list(range(stylizer.styles)) if stylizer.styles > 1 else [None]
     paintings = [stylizer.stylize(photo, style) for style in styles]
     fitted = [sizes.resize_smoothly(p, photo.shape[:2]) for p in paintings]
     labels = ["photo", *(str(number) for number in range(stylizer.styles))]
-    images.save(task.output, images.contact_sheet([photo, *fitted], labels))
+    painted = Painted((photo.shape[1], photo.shape[0]), time.perf_counter() - start)
+    around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
+    stored = recipe.describe_run(task, pictures.digests, around, painted)
+    images.save(
+        task.output,
+        images.contact_sheet([photo, *fitted], labels),
+        parameters=recipe.of_sheet(stored, {}),
+    )
     return task.output
 
 
@@ -179,7 +195,7 @@ def _write(
     if task.extras.grid:
         row = images.side_by_side([pictures.content, *pictures.styles, result])
         try:
-            images.save(task.grid, row)
+            images.save(task.grid, row, parameters=recipe.of_grid(parameters))
         except StyleTransferError as error:
             logger.warning("%s", error)
     return output

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer import images
+from styletransfer.errors import ImageError
 from styletransfer.jobs.task import Task
 from styletransfer.storage import digest
 
@@ -48,7 +49,10 @@ def read(task: Task, known: dict[Path, tuple[str, np.ndarray]]) -> Pictures:
     seen = {kind: [_known(path, known) for path in files[kind]] for kind in files if kind in _KEPT}
     # Before it is decoded: a picture that is changed while a run lasts went in as it was.
     content_digest = _digest(task.content)
-    content, alpha = images.load_with_alpha(task.content)
+    try:
+        content, alpha = images.load_with_alpha(task.content)
+    except ImageError as error:
+        raise ImageError(error.text.replace(str(task.content), task.title)) from None
     masks = [_gray(picture) for _, picture in seen["content_mask"]]
     first = [picture for _, picture in seen["init"]]
     return Pictures(

@@ -11,6 +11,7 @@ from styletransfer.errors import UsageError
 from styletransfer.jobs import naming
 from styletransfer.jobs.task import Extras, Task
 from styletransfer.settings import Painting, Settings, is_number
+from styletransfer.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Order:
         The content's mask.
     extras : Extras
         What else is written.
+    stdin : Path or None
+        Which of the contents came from standard input.
     """
 
     contents: tuple[Path, ...]
@@ -64,6 +67,7 @@ class Order:
     style_masks: tuple[Path, ...] = ()
     content_mask: Path | None = None
     extras: Extras = field(default_factory=Extras)
+    stdin: Path | None = None
 
     @property
     def is_batch(self) -> bool:
@@ -114,6 +118,7 @@ def divide(order: Order) -> tuple[list[Task], list[Path]]:
                 order.style_masks,
                 order.content_mask,
                 order.extras,
+                content == order.stdin,
             )
         )
     _check_place(tasks[0].output.parent, looked_through)
@@ -243,6 +248,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
             raise UsageError(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
         if len(inside) < len(files):
             others = len(files) - len(inside)
-            logger.info("%s: %d files there are no pictures, and are left out", path, others)
+            are = "is no picture, and is" if others == 1 else "are no pictures, and are"
+            logger.info("%s: %s there %s left out", path, counted(others, "file"), are)
         found += inside
     return found

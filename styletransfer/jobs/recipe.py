@@ -20,16 +20,20 @@ from styletransfer.settings import (
     Painting,
     Settings,
     check_names,
-    compact,
     describe,
-    flags,
-    make,
 )
 from styletransfer.storage import digest
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_PATH = 4096
+
+STDIN = "-"
+"""What a content that came from standard input is called, as on the command line."""
+
+GRID, SHEET = "grid", "sheet"
+
+COMMANDS: Mapping[type[Options], str] = {Settings: "image", Painting: "stylize"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def describe_run(
         kind: [[str(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
         for kind, paths in task.files.items()
     }
+    if task.streamed_in:
+        files["content"][0][0] = STDIN
     return {
         **circumstances,
         "settings": task.settings.plain(),
@@ -99,6 +105,19 @@ def describe_run(
         "iterations": end.iterations,
         "reason": end.stop.value,
     }
+
+
+def of_grid(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return what is stored in a picture that shows another beside what that was made of."""
+    return {**stored, GRID: True}
+
+
+def of_sheet(stored: Mapping[str, object], axes: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """Return what is stored in a sheet, of what one of its pictures stores.
+
+    `axes` are the values that its parameters have on it, and the preset's or presets' names.
+    """
+    return {**stored, SHEET: {name: list(values) for name, values in axes.items()}}
 
 
 def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
@@ -153,6 +172,8 @@ def compare(path: Path, task: Task) -> Existing | None:
     values, files = stored.get("settings"), stored.get("files")
     if not (isinstance(values, dict) and isinstance(files, dict)):
         return Existing(("damaged",), False)
+    if GRID in stored or SHEET in stored:
+        return Existing(("a grid or a sheet",), False)
     # What is stored went through JSON, where a tuple is a list.
     wanted = json.loads(json.dumps(task.settings.plain()))
     usual = json.loads(json.dumps(type(task.settings)().plain()))
@@ -178,15 +199,15 @@ def is_finished(stored: Mapping[str, object]) -> bool:
     return stored.get("reason") not in unfinished
 
 
-def _digests(entries: object) -> list[object]:
-    return [entry[1] for entry in _entries(entries)]
+def _digests(stored: object) -> list[object]:
+    return [entry[1] for entry in entries(stored)]
 
 
-def _entries(entries: object) -> list[list[object]]:
+def entries(stored: object) -> list[list[object]]:
     """Return pairs of a path and a digest, what is none left out."""
-    if not isinstance(entries, list):
+    if not isinstance(stored, list):
         return []
-    return [entry for entry in entries if isinstance(entry, list) and len(entry) == 2]
+    return [entry for entry in stored if isinstance(entry, list) and len(entry) == 2]
 
 
 def stored_in(picture: Path, kind: type[Options] | None = None) -> dict[str, object]:
@@ -205,11 +226,20 @@ def stored_in(picture: Path, kind: type[Options] | None = None) -> dict[str, obj
 
     stored = images.read_parameters(picture)
     if stored is None:
-        raise ImageError(f"{picture} does not say how it was made: it is not by this program")
+        raise ImageError(
+            f"{picture} does not say how it was made: it is not by this program, or no result"
+            " (snapshots, previews and courses of the loss do not say it)"
+        )
     values, files, threads = (stored.get(key) for key in ("settings", "files", "threads"))
     if not (isinstance(values, dict) and isinstance(files, dict) and isinstance(threads, int)):
         raise ImageError(f"{picture}: what it says of how it was made is damaged")
-    check_names(kind or kind_of(stored), values, str(picture))
+    own: type[Options] = kind_of(stored)
+    if kind not in (None, own) and values.keys() <= describe(own).keys():
+        name = COMMANDS[own]
+        raise UsageError(
+            f"{picture} was made by `styletransfer {name}`; use `styletransfer {name} --like`"
+        )
+    check_names(kind or own, values, str(picture))
     return stored
 
 
@@ -217,58 +247,6 @@ def kind_of(stored: Mapping[str, object]) -> type[Settings] | type[Painting]:
     """Return which parameters a picture was made from: those of one pass have no iterations."""
     values = stored.get("settings")
     return Settings if isinstance(values, dict) and "n_iter" in values else Painting
-
-
-def command(picture: Path) -> list[str]:
-    """Return the words of the command that makes a picture; see `stored_in` for what is raised.
-
-    Files are named as they were given then, wherever they are now.
-    """
-    stored = stored_in(picture)
-    kind = kind_of(stored)
-    settings = make(kind, cast(dict[str, object], stored["settings"]))
-    words = ["styletransfer", "image" if kind is Settings else "stylize"]
-    usual = vars(kind())
-    if isinstance(settings, Settings):
-        usual = {**usual, "ratio": settings.usual_ratio}
-        if settings.stages:  # for which there is no flag
-            return [*words, "--like", str(picture)]
-    files = cast(dict[str, object], stored["files"])
-    for role, flag in _FLAGS.items():
-        paths = [str(entry[0]) for entry in _entries(files.get(role, []))]
-        # A name that begins with - would be a flag, and whose picture it is may have chosen that.
-        paths = [f"./{path}" if path.startswith("-") else path for path in paths]
-        words += [flag, *paths] if paths else []
-    for name, option in describe(kind).items():
-        value = getattr(settings, name)
-        if value == usual[name] or (name == "init" and files.get("init")):
-            continue
-        words += [flags(name, option)[0], *_typed(value)]
-    threads = stored["threads"]
-    return [*words, "--threads", str(threads)] if threads else words
-
-
-_FLAGS = {
-    "styles": "-s",
-    "content": "-c",
-    "style_masks": "--style-masks",
-    "content_mask": "--content-mask",
-    "init": "-i",
-}
-
-
-def _typed(value: object) -> list[str]:
-    """Return a parameter's value as the words that somebody would type."""
-    if isinstance(value, bool):
-        return []
-    if isinstance(value, float):
-        short = compact(value)
-        return [short if float(short) == value else repr(value)]
-    if isinstance(value, tuple):
-        return [word for item in value for word in _typed(item)]
-    if isinstance(value, Mapping):
-        return [f"{layer}={_typed(weight)[0]}" for layer, weight in value.items()]
-    return [str(value)]
 
 
 def read(picture: Path, anew: Collection[str] = (), kind: type[Options] = Settings) -> Recipe:
@@ -291,6 +269,11 @@ def read(picture: Path, anew: Collection[str] = (), kind: type[Options] = Settin
         If a file that went in is not to be found, or another one by now.
     """
     stored = stored_in(picture, kind)
+    if SHEET in stored:
+        raise UsageError(
+            f"{picture} is a sheet, of which --like repeats nothing; `styletransfer show` prints"
+            " the command that makes it"
+        )
     values = cast(dict[str, object], stored["settings"])
     files = cast(dict[str, object], stored["files"])
     threads = cast(int, stored["threads"])
@@ -361,8 +344,10 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
         raise ImageError(f"{picture}: what it says of its {kind} is damaged")
     found = []
     for entry in entries:
-        if not (isinstance(entry, list) and len(entry) == 2 and all(map(_is_text, entry))):
+        if not (isinstance(entry, list) and len(entry) == 2 and all(map(is_text, entry))):
             raise ImageError(f"{picture}: what it says of its {kind} is damaged")
+        if kind == "content" and entry[0] == STDIN:
+            raise UsageError(f"{picture} was made of what came from standard input; give -c anew")
         path, expected = Path(entry[0]), entry[1]
         places = [path, picture.parent / path.name]
         here = [place for place in places if os.path.isfile(place)]
@@ -380,7 +365,7 @@ def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and "\0" not in value
 
 

@@ -71,6 +71,8 @@ class Task:
         A gray image.
     extras : Extras
         What else comes out.
+    streamed_in : bool
+        Whether the content came from standard input; its file does not last.
     """
 
     content: Path
@@ -80,6 +82,12 @@ class Task:
     style_masks: tuple[Path, ...] = ()
     content_mask: Path | None = None
     extras: Extras = field(default_factory=Extras)
+    streamed_in: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the content is called in messages."""
+        return "standard input" if self.streamed_in else str(self.content)
 
     @property
     def files(self) -> dict[str, Sequence[Path]]:

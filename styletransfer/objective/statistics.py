@@ -11,7 +11,7 @@ from styletransfer.objective.term import Matching, Term
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
-from styletransfer.text import suggestion
+from styletransfer.text import some, suggestion
 
 
 def statistics(
@@ -64,7 +64,7 @@ def forward(network: onnx.ModelProto, shape: Sequence[int], terms: Sequence[Term
     for layer in layers:
         if layer not in (INPUT, *known):
             raise UnknownNameError(
-                f"the network has no layer {layer!r}; it has: {', '.join(known)}"
+                f"the network has no layer {layer!r}; it has {some(known)}"
                 f"{suggestion(layer, known)}"
             )
     graph = GraphBuilder(network, {INPUT: shape}, layers)

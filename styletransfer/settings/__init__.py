@@ -3,6 +3,7 @@
 from styletransfer.settings.options import (
     Option,
     Options,
+    by_flags,
     check_names,
     compact,
     describe,
@@ -27,6 +28,7 @@ __all__ = [
     "Painting",
     "Part",
     "Settings",
+    "by_flags",
     "check_names",
     "compact",
     "describe",

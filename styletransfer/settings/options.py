@@ -6,7 +6,7 @@ of a file, and what is stored. Nothing heavy is imported here: ``--help`` must c
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from styletransfer.errors import UsageError
 from styletransfer.settings.kinds import Kind
@@ -56,6 +56,9 @@ class Options:
         would do.
     """
 
+    have_flags: ClassVar[bool] = True
+    """Whether the command line has a flag for each, which messages name beside it."""
+
     def __post_init__(self) -> None:
         for name, (known, default) in _known(type(self)).items():
             value = getattr(self, name)
@@ -64,9 +67,8 @@ class Options:
             try:
                 object.__setattr__(self, name, known.kind.read(value))
             except ValueError as error:
-                raise UsageError(
-                    f"{_label(name, known)} is {_shown(value)}; give {error}"
-                ) from None
+                shown = label(name, known) if self.have_flags else name
+                raise UsageError(f"{shown} is {_shown(value)}; give {error}") from None
 
 
 def describe(kind: type[Options]) -> dict[str, Option]:
@@ -110,14 +112,28 @@ def compact(number: float) -> str:
     return min(f"{number:g}", scientific, key=len)
 
 
+def by_flags(text: str, kind: type[Options]) -> str:
+    """Return a message with flags alone where it has names of parameters with them in brackets."""
+    for name, known in describe(kind).items():
+        text = text.replace(f"{name} ({flags(name, known)[-1]})", flags(name, known)[-1])
+    return text
+
+
+def by_names(text: str, kind: type[Options]) -> str:
+    """Return a message without the flags that are in brackets behind names of parameters."""
+    for name, known in describe(kind).items():
+        text = text.replace(f"{name} ({flags(name, known)[-1]})", name)
+    return text
+
+
 def _known(kind: type[Options]) -> dict[str, tuple[Option, object]]:
     return {f.name: (f.metadata["option"], f.default) for f in fields(kind)}
 
 
-def _label(name: str, known: Option) -> str:
-    """Return a parameter's name, and its flag where that is another word."""
+def label(name: str, known: Option) -> str:
+    """Return a parameter's name, and its flag where that is written otherwise."""
     flag = flags(name, known)[-1]
-    return name if flag == "--" + name.replace("_", "-") else f"{name} ({flag})"
+    return name if flag == f"--{name}" else f"{name} ({flag})"
 
 
 def _shown(value: object) -> str:

@@ -36,7 +36,8 @@ class Painting(Options):
     style: str | None = option(
         None,
         Text("a number such as 7, or numbers with weights such as 3:0.5,12:0.5", metavar="STYLE"),
-        "a network's own style: its number, such as 7, or a blend, such as 3:0.5,12:0.5",
+        "a network's own style: its number, such as 7, or a blend, such as 3:0.5,12:0.5 (default:"
+        " 0)",
         "picture",
     )
     strength: float = option(

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from styletransfer.errors import UsageError
 from styletransfer.settings import choices
 from styletransfer.settings.kinds import Choice, Colors, Layers, Number, Numbers, Switch, Text
-from styletransfer.settings.options import Options, compact, describe, option
+from styletransfer.settings.options import Options, compact, describe, label, option
 
 OPTIONS_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "optimizer": {name: tuple(known) for name, known in choices.OPTIMIZERS.items()},
@@ -323,8 +323,9 @@ class Settings(Options):
             method = getattr(self, choice)
             for name in not_taken(choice, method):
                 if getattr(self, name) is not None:
+                    of = label(choice, describe(Settings)[choice])
                     raise UsageError(
-                        f"{name} is no parameter of the {choice} {method}, which takes"
+                        f"{name} is no parameter of the {of} {method}, which takes"
                         f" {', '.join(OPTIONS_OF[choice][method]) or 'none'}; leave it out"
                     )
 

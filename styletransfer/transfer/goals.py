@@ -9,6 +9,7 @@ from styletransfer.errors import UsageError
 from styletransfer.objective.losses import Content, Gram, TotalVariation, Wasserstein
 from styletransfer.objective.term import Term
 from styletransfer.settings import Settings
+from styletransfer.text import counted, some
 from styletransfer.transfer import temporal
 from styletransfer.transfer.temporal import Expected
 from styletransfer.weights.loading import LoadedNetwork
@@ -140,7 +141,9 @@ def style_weights(settings: Settings, styles: int) -> tuple[float, ...]:
     """Return the weight of each style, of which one at least is not 0; raise as `factors` does."""
     weights = each(settings.style_weights or (1.0,), styles, "style_weights")
     if not any(weights):
-        raise UsageError(f"style_weights are all 0 ({weights}); give one that is not")
+        raise UsageError(
+            f"style_weights (--style-weights) are all 0 ({weights}); give one that is not"
+        )
     return weights
 
 
@@ -166,8 +169,8 @@ def layers(
     for kind, chosen in (("style", style), ("content", content)):
         if not chosen:
             raise UsageError(
-                f"a network of one's own needs --{kind}-layers ({kind}_layers); it has "
-                + ", ".join(output.name for output in network.model.graph.output)
+                f"a network of one's own needs {kind}_layers (--{kind}-layers); it has "
+                + some([output.name for output in network.model.graph.output])
             )
     return content, style
 
@@ -222,7 +225,8 @@ def each(values: Sequence[float], styles: int, name: str) -> tuple[float, ...]:
         return tuple(values) * styles
     if len(values) != styles:
         raise UsageError(
-            f"{name} has {len(values)} values for {styles} style images; give one each"
+            f"{name} (--{name.replace('_', '-')}) has {len(values)} values for"
+            f" {counted(styles, 'style image')}; give one each"
             + ("" if name == "style_weights" else ", or one for all")
         )
     return tuple(values)

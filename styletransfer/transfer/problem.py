@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
 from styletransfer import images
 from styletransfer.errors import UsageError
-from styletransfer.objective.statistics import statistics
+from styletransfer.objective.statistics import forward, statistics
 from styletransfer.objective.term import Matching
 from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
@@ -67,7 +69,7 @@ class ProblemMaker:
         Raises
         ------
         UsageError
-            If a style image would be too small, or the settings fit neither pictures nor network.
+            If an image would be too small, or the settings fit neither pictures nor network.
         NetworkError
             If the network lacks a layer that is asked for.
         """
@@ -81,6 +83,7 @@ class ProblemMaker:
             given.expected is not None,
         )
         weights = goals.factors(settings, network, len(styles), stage.ratio, given.expected)
+        _check_sizes(settings, network, given, stage, wanted, [content, *styles])
         key = (content.shape, wanted, settings.pooling, settings.conv)
         if self._kept is not None and self._kept[0] != key:
             self._kept = None  # its memory is free before anything else is computed
@@ -130,15 +133,49 @@ def _at_size(
     factors = goals.each(settings.style_scale, len(given.styles), "style_scale")
     for style, factor in zip(given.styles, factors, strict=True):
         scales.append(factor * stage.scale_for(style.shape))
-    content, *styles = (
+    return [
         images.preprocess(images.rescale(picture, scale), network.mean)
         for picture, scale in zip((given.content, *given.styles), scales, strict=True)
-    )
-    least = min(SMALLEST_STYLE, network.input_size)
-    for style in styles:
-        if min(style.shape[2:]) < least:
-            raise UsageError(
-                f"a style image would be {style.shape[3]} x {style.shape[2]} pixels, and needs"
-                f" {least} on its short side; give a larger style_scale"
-            )
-    return [content, *styles]
+    ]
+
+
+def _check_sizes(
+    settings: Settings,
+    network: LoadedNetwork,
+    given: Inputs,
+    stage: Stage,
+    wanted: goals.Goals,
+    pictures: Sequence[np.ndarray],
+) -> None:
+    """Refuse images, the content first, of which layers that are matched would have nothing."""
+    shallow = min(SMALLEST_STYLE, network.input_size)
+    matched: list[Matching] = [*wanted.content, *(t for style in wanted.styles for t in style)]
+    for number, picture in enumerate(pictures):
+        height, width = picture.shape[2:]
+        if min(height, width) >= network.input_size:
+            continue
+        terms = wanted.styles[number - 1] if number else matched
+        least = max(_least_side(network, terms), shallow if number else 1)
+        if min(height, width) >= least:
+            continue
+        name = "a style image" if number else "the result"
+        reason = f"{name} would be {width} x {height} pixels, and needs {least} on its short side"
+        if number:
+            raise UsageError(f"{reason}; give a larger style_scale (--style-scale)")
+        short, long = sorted(given.content.shape[:2])
+        part = stage.shrink * stage.length / settings.length
+        length = ceil(least * long / short / part)
+        raise UsageError(
+            f"{reason} for the layers that are matched; give a length of at least {length}, or"
+            " other layers"
+        )
+
+
+def _least_side(network: LoadedNetwork, terms: Sequence[Matching]) -> int:
+    """Return the least side of a picture of which each layer of some terms has something."""
+
+    def serves(side: int) -> bool:
+        graph = forward(network.model, (1, 3, side, side), terms)
+        return all(min(graph.shape(term.layer)) > 0 for term in terms)
+
+    return bisect_left(range(1, network.input_size), True, key=serves) + 1

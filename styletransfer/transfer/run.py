@@ -14,6 +14,7 @@ from styletransfer.objective.protocol import Evaluation, Objective
 from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
 from styletransfer.settings import Settings, compact
+from styletransfer.text import counted
 from styletransfer.transfer.firstimage import first_image
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.problem import ProblemMaker
@@ -23,7 +24,7 @@ from styletransfer.weights.loading import LoadedNetwork
 logger = logging.getLogger(__name__)
 
 _SENTENCES = {
-    Stop.ITERATIONS: "all {iterations} iterations are done",
+    Stop.ITERATIONS: "all {iterations} are done",
     Stop.NO_GRADIENT: "the gradient has vanished",
     Stop.NO_PROGRESS: "the loss no longer falls",
     Stop.NO_STEP: "the line search found no better image",
@@ -64,7 +65,11 @@ class Summary:
     @property
     def reason(self) -> str:
         """Why it ended, a clause."""
-        return _SENTENCES[self.stop].format(iterations=self.iterations, limit=self.limit)
+        if self.stop is Stop.ITERATIONS and self.iterations == 1:
+            return "its iteration is done"
+        return _SENTENCES[self.stop].format(
+            iterations=counted(self.iterations, "iteration"), limit=self.limit
+        )
 
 
 @dataclass(frozen=True)
@@ -313,7 +318,7 @@ def _tell_size(settings: Settings, last: Stage, given: Inputs) -> None:
     if max(height, width) > round(settings.length):
         logger.info(
             "the result has %d x %d pixels, not %g on its long side, so that the short one has the"
-            " %d of the network's input; --any-size (any_size) lifts that bound",
+            " %d of the network's input; any_size (--any-size) lifts that bound",
             width,
             height,
             settings.length,

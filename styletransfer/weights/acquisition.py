@@ -86,6 +86,7 @@ def fetch(
     asked: Sequence[Source],
     report: Report,
     progress: ByteProgress,
+    spare: bool = False,
 ) -> Found:
     """Try one source after the other; keep what the first good one gives.
 
@@ -108,6 +109,8 @@ def fetch(
         See `Report`.
     progress : callable
         Gets a `Download` whenever bytes have come.
+    spare : bool
+        Whether others can stand in: then not each source that fails is worth a line.
 
     Raises
     ------
@@ -121,16 +124,18 @@ def fetch(
         names = ", ".join(source.name for source in resting)
         report(f"{network.name}: failed within the last hour, and not asked: {names}; {again}")
     reasons = [f"  {s.name}, {s.origin}: failed within the last hour; {again}" for s in resting]
-    for source in asked:
-        report(
-            f"{network.name}: fetching {source.megabytes} MB of weights from {source.name} "
-            f"({source.origin})"
-        )
+    for number, source in enumerate(asked):
+        if number == 0 or not spare:
+            report(
+                f"{network.name}: fetching {source.megabytes} MB of weights from {source.name} "
+                f"({source.origin})"
+            )
         try:
             found = _from_source(network, source, folder, work, placed, progress)
         except (WeightsError, OSError) as error:
             reasons.append(f"  {source.name}, {source.origin}: {error}")
-            report(f"{network.name}: {source.name} failed: {error}")
+            if not spare:
+                report(f"{network.name}: {source.name} failed: {error}")
             if isinstance(error, WeightsError) and by_hand(source, placed) is None:
                 failures.remember(folder, source)
             continue

@@ -29,9 +29,8 @@ from styletransfer.weights.places import own_caffemodel, writable
 from styletransfer.weights.sources import CAFFEMODELS, READY, SOURCES, Source, known_weights
 
 _STAND_IN = (
-    "the weights of %s are neither here nor reachable; others stand in, so that the picture differs"
-    " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s;"
-    " `styletransfer models fetch %s` asks for them again"
+    "the weights of %s are neither here nor reachable, so others stand in (%s), and the picture"
+    " differs from the original program's; for the right ones put %s into models/%s/"
 )
 _UNKNOWN = "unknown: not the weights that it says"
 _LOCK = ".lock"
@@ -121,13 +120,12 @@ def load(
         spare = source is None and shipped.path(name) is not None
         choose = _others if spare else _others_first
         try:
-            found = _fetched(network, models_dirs, source, choose, report, progress)
+            found = _fetched(network, models_dirs, source, choose, report, progress, spare)
         except WeightsError:
             found = shipped.read(network) if spare else None
             if found is None:
                 raise
-            facts = (found[2].identity, found[0], name, CAFFEMODELS[name])
-            _log.warning(_STAND_IN, name, *facts, name)
+            _log.warning(_STAND_IN, name, found[2].identity, CAFFEMODELS[name], name)
     doubt = _doubt(network, found)
     if doubt:
         _log.warning("%s", doubt)
@@ -311,6 +309,7 @@ def _fetched(
     choose: Callable[[Sequence[Source], Sequence[Source]], Sequence[Source]],
     report: Report,
     progress: ByteProgress | None,
+    spare: bool = False,
 ) -> Found:
     """Fetch a network, unless another process just has.
 
@@ -333,7 +332,7 @@ def _fetched(
         failed = [known for known in failed if acquisition.by_hand(known, placed) is None]
         asked = choose(sources, failed)
         tell = progress or (lambda _: None)
-        return acquisition.fetch(network, folder, work, placed, sources, asked, report, tell)
+        return acquisition.fetch(network, folder, work, placed, sources, asked, report, tell, spare)
 
 
 def _waiting(network: Network, report: Report) -> Callable[[], None]:

@@ -318,7 +318,7 @@ def good_parameters():
         (None, "does not say how it was made"),
         ({"settings": 3}, "damaged"),
         ({"settings": {"colour": 1}}, "no parameter 'colour'"),
-        ({"settings": {"n_iter": -1}}, "n_iter (--num-iters) is -1"),
+        ({"settings": {"n_iter": -1}}, "--num-iters is -1"),
         ({"files": {}}, "damaged"),
         ({"files": {"content": [["/etc/passwd"]], "styles": []}}, "its content is damaged"),
         ({"files": {"content": [["nowhere.jpg", "0"]]}}, "nowhere.jpg, which is not here"),

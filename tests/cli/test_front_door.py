@@ -1,6 +1,7 @@
 """What a stranger trips over in the first hour."""
 
 import argparse
+import io
 import json
 import shlex
 import shutil
@@ -49,6 +50,7 @@ def run(quick_network, capsys, monkeypatch):
         (["-c", "https://example.org/a.jpg"], "is an address, and nothing is fetched from there"),
         (["-c", "-cat.jpg"], "for a file whose name begins with - give ./-cat.jpg"),
         (["-c", CAT, "--style-scael", "2"], "did you mean --style-scale?"),
+        (["-c", CAT, "--iterations", "10"], "did you mean --num-iters?"),
         (["-c", CAT, "--tv-kind", "l22"], "did you mean l2?"),
         (["-c", CAT, "--preset", "qualiti"], "did you mean quality?"),
         (["-c", CAT, "--preset", ""], "there is no preset ''"),
@@ -61,6 +63,35 @@ def test_what_was_meant_is_told_and_it_is_usage(run, arguments, part):
     code, printed, log = run(*arguments)
     assert (code, printed) == (2, "")
     assert part in log.splitlines()[-1]
+
+
+def test_what_is_too_small_for_the_layers_is_told_with_the_flag_that_helps(run, tmp_path):
+    tiny = ("-c", CAT, "--any-size", "-o", tmp_path / "x.png")
+    code, _, log = run(*tiny, "-l", 20, "--style-scale", 3)
+    assert code == 2
+    assert log.splitlines()[-1] == (
+        "error: the result would be 20 x 13 pixels, and needs 31 on its short side for the layers"
+        " that are matched; give a length of at least 47, or other layers"
+    )
+    assert run(*tiny, "-l", 47, "--style-scale", 3)[0] == 0
+    code, _, log = run(*tiny, "-l", 47, "--style-scale", 0.5)
+    assert code == 2
+    assert log.splitlines()[-1].endswith("on its short side; give a larger --style-scale")
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        (["stylize", "--strenght", "1"], "did you mean --strength?"),
+        (["stylize", "--iterations", "3"], "unrecognized arguments: --iterations 3"),
+        (["presets", "--format", "png"], "unrecognized arguments: --format png"),
+    ],
+)
+def test_flags_of_the_command_alone_are_suggested(capsys, words, end):
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    line = capsys.readouterr().err.removesuffix(" (--help lists the arguments)\n")
+    assert line.endswith(end)
 
 
 LONG = "x" * 300
@@ -128,9 +159,16 @@ def test_formats_of_names_that_are_made(run, tmp_path):
     (folder / "notes.txt").touch()
     code, _, log = run("-c", folder, "-o", tmp_path / "out", "--format", "png")
     assert code == 0
-    assert f"{folder}: 1 files there are no pictures, and are left out" in log
+    assert f"{folder}: 1 file there is no picture, and is left out" in log
     made = sorted((tmp_path / "out").iterdir())
     assert [path.name.split("-wave")[0] for path in made] == ["x-png", "x"]
+    for contradiction, part in (
+        (("-o", tmp_path / "x.jpg", "--format", "png"), "says its format, and --format png is"),
+        (("--depth", "16"), "a .jpg does not hold 16 bits a channel; give --format png or"),
+    ):
+        code, printed, log = run("-c", CAT, *contradiction)
+        assert (code, printed, part in log) == (2, "", True)
+    assert run("-c", CAT, "-o", tmp_path / "x.tiff", "--format", "tif", "--depth", 16)[0] == 0
     assert np.asarray(Image.open(made[0])).shape[2] == 4
 
 
@@ -157,7 +195,8 @@ def test_streams(tmp_path, quick_network):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"\xff\xd8\xff")
-    assert b"1 iterations in" in done.stderr
+    assert b"1 iteration in" in done.stderr
+    assert b"stopped because its iteration is done" in done.stderr
     assert list(tmp_path.iterdir()) == []
     nothing = subprocess.run(list(map(str, command)), input=b"", capture_output=True)
     assert (nothing.returncode, nothing.stdout) == (2, b"")
@@ -177,7 +216,37 @@ def test_what_a_failed_run_has_made_goes_to_standard_output(capsysbinary):
     assert capsysbinary.readouterr().out == b"a picture"
 
 
-def test_a_sheet_over_two_parameters(run, tmp_path):
+def test_what_came_from_standard_input_is_called_so(run, tmp_path, monkeypatch, capsys):
+    class Stdin:
+        def __init__(self, data):
+            self.buffer = io.BytesIO(data)
+
+    first = tmp_path / "first.png"
+    monkeypatch.setattr(sys, "stdin", Stdin(CAT.read_bytes()))
+    assert run("-c", "-", "-o", first, "--grid")[0] == 0
+    for name, end in (("first.png", []), ("first-grid.png", ["--grid"])):
+        assert cli.main(["show", str(tmp_path / name)]) == 0
+        words = shlex.split(capsys.readouterr().out)
+        assert words[words.index("-c") + 1] == "-"
+        assert [word for word in words if word == "--grid"] == end
+    code, _, log = run("--like", first, "-o", tmp_path / "again.png")
+    assert (code, "was made of what came from standard input; give -c anew" in log) == (2, True)
+    monkeypatch.setattr(sys, "stdin", Stdin(b"no picture"))
+    code, _, log = run("-c", "-", "-o", first)
+    assert code == 1
+    assert log.startswith("error: standard input: no picture that can be read")
+    code, _, log = run("-c", CAT, COFFEE, "-o", "-")
+    assert (code, "several pictures need a folder" in log) == (2, True)
+
+
+def test_flags_that_are_given_again_add_files(run, tmp_path):
+    code, printed, _ = run("-c", CAT, "-c", COFFEE, "-o", tmp_path / "out", "-s", CAT)
+    assert (code, printed.splitlines()[-1]) == (0, "2 of 2 pictures made")
+    stored = images.read_parameters(next((tmp_path / "out").iterdir()))["files"]
+    assert [path for path, _ in stored["styles"]] == [str(WAVE), str(CAT)]
+
+
+def test_a_sheet_over_two_parameters(run, tmp_path, capsys, quick_network):
     output = tmp_path / "sheet.png"
     code, printed, _ = run(
         *("-c", CAT, "-o", output, "--sheet", "-r", "1,1e6", "--style-scale", "1,1.5,2")
@@ -186,10 +255,31 @@ def test_a_sheet_over_two_parameters(run, tmp_path):
     assert printed.splitlines()[-1] == f"saved {output}"
     picture = images.load(output)
     assert picture.shape[1] == 3 * (96 + 12) + 12
+    assert cli.main(["show", str(output)]) == 0
+    words = shlex.split(capsys.readouterr().out)
+    assert words[-5:] == ["--sheet", "--ratio", "1,1e6", "--style-scale", "1,1.5,2"]
+    assert "-r" not in words
+    again = tmp_path / "again.png"
+    models = ["--models", str(quick_network[1]), "-g", "-1"]
+    assert cli.main([*words[1:], "-o", str(again), *models]) == 0
+    np.testing.assert_array_equal(images.load(again), picture)
+    code, _, log = run("--like", output, "-o", again)
+    assert (code, "is a sheet, of which --like repeats nothing" in log) == (2, True)
     # The lower row has ratio 1e6, and is another picture than the upper.
     code, _, log = run("-c", CAT, "-o", output, "--sheet")
     assert code == 2
     assert "one or two parameters with several values" in log
+
+
+def test_what_fails_of_a_sheet_is_told_with_its_preset(run, tmp_path, capsys):
+    coarse = tmp_path / "coarse.toml"
+    coarse.write_text('scales = "9"\n')
+    sheet = ("-c", CAT, "-o", tmp_path / "x.jpg", "--sheet", "--preset", f"caffe,{coarse}")
+    code, _, log = run(*sheet)
+    assert code == 1
+    assert f"error: preset {coarse}: scales is 9, but with a short side of" in log
+    assert cli.main(["show", str(tmp_path / "x.jpg")]) == 0
+    assert f"--sheet --preset caffe,{coarse}" in capsys.readouterr().out
 
 
 def test_a_sheet_replaces_neither_what_goes_in_nor_an_earlier_one(run, tmp_path):
@@ -219,6 +309,7 @@ def test_a_picture_shows_the_command_that_makes_it(run, tmp_path, capsys, quick_
     assert cli.main(["show", "--json", str(first)]) == 0
     assert json.loads(capsys.readouterr().out)["settings"]["ratio"] == 12345.678
     assert cli.main(["show", str(CAT)]) == 1
+    assert cli.main(["show", str(tmp_path / "nowhere.png")]) == 2
 
 
 def test_without_an_nvidia_card_nothing_is_said_of_one(run, tmp_path, monkeypatch, caplog):

@@ -53,7 +53,10 @@ def error_of(capsys, arguments, code):
         (["-l", "nan"], ["length", "'nan'"]),
         (["--seed", "-1"], ["seed", "'-1'"]),
         (["--optimizer", "sgd"], ["optimizer", "'sgd'", "lbfgsb, lbfgs"]),
-        (["--style-layers", "conv1_1=much"], ["style_layers", "conv1_1=much", "a weight"]),
+        (
+            ["--style-layers", "conv1_1=much"],
+            ["error: --style-layers is", "conv1_1=much", "a weight"],
+        ),
         (["--style-loss", "wasserstein", "--gram", "hw"], ["gram", "wasserstein", "leave it out"]),
         (["-o", "x.bmp"], ["x.bmp", ".jpg", ".png", ".tif", ".webp"]),
         (["-o", "x"], ["x", "no extension", ".png"]),
@@ -96,7 +99,6 @@ def hostile_png():
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("nowhere.jpg", None, "no picture"),
         ("cut.jpg", CONTENT.read_bytes()[:5000], "cut.jpg"),
         ("text.png", b"not a picture at all", "text.png"),
         ("hostile.png", hostile_png(), "million"),
@@ -104,12 +106,22 @@ def hostile_png():
 )
 def test_pictures_that_cannot_be_read(capsys, tmp_path, name, content, part):
     path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     for arguments in (["-s", path, "-c", CONTENT], ["-s", STYLE, "-c", path]):
         line = error_of(capsys, arguments, 1)
         assert part in line
         assert str(path) in line
+
+
+def test_pictures_that_are_not_there_are_usage(capsys, tmp_path):
+    path = tmp_path / "nowhere.jpg"
+    for arguments in (
+        ["-s", path, "-c", CONTENT],
+        ["-s", STYLE, "-c", path, CONTENT, "-o", tmp_path / "out"],
+        ["--like", path],
+    ):
+        assert f"There is no picture {path}" in error_of(capsys, arguments, 2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_layer(capsys, short):
@@ -117,6 +129,8 @@ def test_unknown_layer(capsys, short):
     line = capsys.readouterr().err.splitlines()[-1]
     assert "'conv9_9'" in line
     assert ", inception_3a/output, " in line
+    assert "inception_3a/1x1" not in line  # of 80 layers those that end a block
+    assert "did you mean" not in line
 
 
 def test_output_folder_that_cannot_be_made(capsys, tmp_path, short):
@@ -132,7 +146,7 @@ def test_a_ratio_beyond_float32(capsys, tmp_path, short):
     assert cli.main_style([*short, "-r", "1e38", "-o", str(output)]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: the loss of the first image, ")
-    assert line.endswith("give a smaller ratio (--ratio), tv, or weights of layers")
+    assert line.endswith("give a smaller --ratio, tv, or weights of layers")
     assert not output.exists()
 
 

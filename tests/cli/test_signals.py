@@ -9,6 +9,7 @@ import time
 import pytest
 
 from styletransfer import images
+from tests.cli.conftest import CONTENT, STYLE
 from tests.conftest import ROOT
 
 
@@ -95,7 +96,7 @@ def test_signals_while_the_picture_is_saved_lose_nothing(tmp_path, short):
 def test_interrupt_before_there_is_an_image(tmp_path):
     code = "import styletransfer.images as i, signal; i.load = lambda p: signal.raise_signal(2)"
     code += "; import sys; from styletransfer.cli import main_style; sys.exit(main_style())"
-    command = [sys.executable, "-c", code, "-s", "x", "-c", "y"]
+    command = [sys.executable, "-c", code, "-s", str(STYLE), "-c", str(CONTENT)]
     done = subprocess.run(
         command,
         capture_output=True,

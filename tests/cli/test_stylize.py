@@ -14,6 +14,7 @@ from PIL import Image
 
 from styletransfer import cli, images
 from styletransfer.feedforward import Stylizer
+from styletransfer.jobs import command
 from tests.conftest import MODELS, ROOT
 from tests.feedforward.networks import candy
 
@@ -83,15 +84,16 @@ def test_a_folder_is_gone_on_with(run, tmp_path):
     flags = ("-c", photos, "-o", results, "-l", 64)
     code, out, err = run(*flags)
     assert code == 1
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 3
+    assert out.splitlines()[-1] == "2 of 3 pictures made, 1 failed"
     assert err.startswith("error: ")
-    assert "broken.jpg" in err
+    assert err.count("broken.jpg") == 1
     assert sorted(p.name for p in results.iterdir()) == ["a-sweet.jpg", "b-sweet.jpg"]
     (photos / "broken.jpg").unlink()
     code, out, err = run(*flags)
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, "0 of 2 pictures made, 2 there already\n")
     assert err.count("is there already") == 2
-    assert len(run(*flags, "--overwrite")[1].splitlines()) == 2
+    assert len(run(*flags, "--overwrite")[1].splitlines()) == 3
     # Other parameters make another picture.
     assert run(*flags, "--strength", 0.5)[0] == 0
     assert (results / "a-sweet-strength0.5.jpg").is_file()
@@ -121,7 +123,7 @@ def recipe_of(path: Path) -> dict:
     return images.read_parameters(path)
 
 
-def test_like_repeats_a_picture(run, net, tmp_path):
+def test_like_repeats_a_picture(run, net, tmp_path, capsys):
     first, again = tmp_path / "first.png", tmp_path / "again.png"
     assert run("-c", CAT, "-o", first, "-l", 90, "--strength", 0.7)[0] == 0
     code, _, err = run("--like", first, "-o", again, model=None)
@@ -132,10 +134,11 @@ def test_like_repeats_a_picture(run, net, tmp_path):
     assert not np.array_equal(images.load(other), images.load(first))
     code, _, err = run("--like", CAT, "-o", again, model=None)
     assert (code, "does not say how it was made" in err) == (1, True)
+    assert cli.main(["image", "--like", str(first)]) == 2
+    assert "use `styletransfer stylize --like`" in capsys.readouterr().err
 
 
 def test_threads_are_taken_stored_and_repeated(run, tmp_path, monkeypatch):
-    from styletransfer.jobs import recipe
     from styletransfer.runtime import session
 
     seen = []
@@ -150,7 +153,7 @@ def test_threads_are_taken_stored_and_repeated(run, tmp_path, monkeypatch):
     assert run("-c", CAT, "-o", first, "-l", 64, "--threads", 1)[0] == 0
     assert seen[-1] == 1
     assert images.read_parameters(first)["threads"] == 1
-    assert recipe.command(first)[-2:] == ["--threads", "1"]
+    assert command.command(first)[-2:] == ["--threads", "1"]
     code, _, err = run("--like", first, "-o", tmp_path / "y.png", model=None)
     assert (code, err, seen[-1]) == (0, "", 1)
     code, _, err = run("-c", CAT, "-o", first, "--threads", 10**6)
@@ -206,7 +209,7 @@ def test_stdin_and_stdout(net, monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     assert cli.main(["stylize", "-c", "-", "-o", "-", "-l", "64", "-m", str(net)]) == 0
     with Image.open(io.BytesIO(out.buffer.getvalue())) as result:
-        assert (result.format, result.size) == ("PNG", (64, 43))
+        assert (result.format, result.size) == ("JPEG", (64, 43))
     monkeypatch.setattr(sys, "stdin", _Stream())
     assert cli.main(["stylize", "-c", "-", "-o", "-", "-m", str(net)]) == 2
 
@@ -214,6 +217,12 @@ def test_stdin_and_stdout(net, monkeypatch):
 def test_a_sheet(run, tmp_path):
     code, out, _ = run("-c", CAT, "--sheet", "-o", tmp_path / "s.png")
     assert (code, out) == (0, f"saved {tmp_path / 's.png'}\n")
+    assert command.command(tmp_path / "s.png")[2:4] == ["-c", str(CAT)]
+    assert command.command(tmp_path / "s.png")[-1] == "--sheet"
+    assert run("-c", CAT, "-o", f"{tmp_path}/out/", "-l", 64)[0] == 0  # not the sheet's name
+    for end, flags in ((".jpg", ()), ("-2.jpg", ()), (".png", ("--format", "png"))):
+        code, out, _ = run("-c", CAT, "--sheet", "-o", f"{tmp_path}/out/", *flags)
+        assert (code, out) == (0, f"saved {tmp_path / 'out' / f'cat-sweet-sheet{end}'}\n")
     assert images.load(tmp_path / "s.png").shape == (128 + 16 + 2 * 12, 2 * (192 + 12) + 12, 3)
 
 
@@ -224,6 +233,10 @@ def test_published_networks(run, published, tmp_path):
     named = tmp_path / "pictures"
     many = (*flags, "--style", "3:0.5,12:0.5", "-o", f"{named}/")
     assert run(*many, model="multistyle26")[0] == 0
+    assert (
+        "style 0 of 0 to 25 is painted"
+        in run(*flags, "-o", tmp_path / "0.png", model="multistyle26")[2]
+    )
     assert run(*flags, "-s", NIGHT, "-o", f"{named}/", model=None)[0] == 0
     names = sorted(path.name for path in named.iterdir())
     assert names == ["cat-multistyle26-3_0.5_12_0.5.jpg", "cat-night-arbitrary.jpg"]
@@ -256,9 +269,12 @@ def test_published_networks(run, published, tmp_path):
         (("-c", CAT, "--style", 1), "the network has one style; give none"),
         (("-c", CAT, "-o", "-", "--json"), "-o - and --json exclude each other"),
         (("-c", CAT, CAT, "-o", "-"), "several pictures need a folder"),
-        (("-c", CAT, CAT, "--sheet"), "would both become"),
+        (("-c", CAT, CAT), "would both become"),
+        (("-c", CAT, CAT, "--sheet"), "a sheet is of one photo; give one"),
         (("-c", CAT, "-o", CAT), "goes in and would be overwritten"),
         (("-c", CAT, "-o", "x.nix"), "no picture format goes by '.nix'"),
+        (("-c", "nowhere.jpg"), "There is no picture nowhere.jpg"),
+        (("-c", CAT, "-o", "x.jpg", "--format", "png"), "says its format"),
         (("-c", "-", "-", "-o", "y/"), "standard input is one picture"),
     ],
 )

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from styletransfer.errors import NetworkError
+from styletransfer.errors import UsageError
 from styletransfer.feedforward import Stylizer, painter
 from tests.feedforward.conftest import planes, run
 from tests.feedforward.networks import Maker, candy, channels_last
@@ -129,14 +129,18 @@ def test_axes_of_any_kind(shape):
     np.testing.assert_allclose(opened(model).stylize(OTHER), sigmoid(OTHER), atol=1e-5)
 
 
-def test_a_size_that_the_graph_depends_on_is_told():
+def test_a_size_that_the_graph_depends_on_is_the_only_one(monkeypatch):
     def reshaped(maker: Maker, x: str) -> str:
         flat = maker.op("Reshape", x, maker.constant(np.array([1, 3, 64 * 64])))
         turned = maker.op("Reshape", flat, maker.constant(np.array([1, 3, 64, 64])))
         return maker.op("Sigmoid", turned)
 
-    with pytest.raises(NetworkError, match="cannot paint: The Reshape node 't4'"):
-        opened(small(shape=(1, 3, 64, 64), last=reshaped))
+    monkeypatch.setattr(painter, "WHOLE_BYTES", 0)  # nothing is painted in tiles all the same
+    stylizer = opened(small(shape=(1, 3, 64, 64), last=reshaped))
+    square = np.random.default_rng(0).random((64, 64, 3), np.float32)
+    np.testing.assert_allclose(stylizer.stylize(square), sigmoid(square), atol=1e-5)
+    with pytest.raises(UsageError, match="pictures of 64 x 64 pixels alone, and this one has 70 x"):
+        stylizer.stylize(np.zeros((64, 70, 3)))
 
 
 def test_the_picture_among_several_outputs(monkeypatch):

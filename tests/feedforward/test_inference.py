@@ -8,7 +8,14 @@ import onnxruntime
 import pytest
 
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.feedforward import architecture, checkpoints, configuration, inference, trained
+from styletransfer.feedforward import (
+    Stylizer,
+    architecture,
+    checkpoints,
+    configuration,
+    inference,
+    trained,
+)
 from styletransfer.feedforward.checkpoints import Checkpoint
 from styletransfer.feedforward.trained import Trained
 
@@ -80,6 +87,25 @@ def test_opsets_that_cannot_say_it(opset, size, message):
     of, weights = _network()
     with pytest.raises(UsageError, match=message):
         inference.network(of, weights, {}, size=size, opset=opset)
+
+
+def test_the_size_of_a_network_of_one_is_lifted_or_told():
+    of, weights = _network()
+    stylizer = Stylizer(inference.network(of, weights, {}).SerializeToString())
+    for opset in (7, 17):
+        model = inference.network(of, weights, {}, size=(40, 60), opset=opset)
+        lifted = Stylizer(model.SerializeToString())
+        for image in (_image(90, 70), _image(33, 21)):
+            picture = image[0].transpose(1, 2, 0)
+            np.testing.assert_allclose(
+                lifted.stylize(picture), stylizer.stylize(picture), atol=1e-5
+            )
+    # What its nodes pad is right for sides with the same rest alone.
+    odd = Stylizer(inference.network(of, weights, {}, size=(37, 50)).SerializeToString())
+    picture = _image(37, 50)[0].transpose(1, 2, 0)
+    np.testing.assert_allclose(odd.stylize(picture), stylizer.stylize(picture), atol=1e-5)
+    with pytest.raises(UsageError, match="paints pictures of 50 x 37 pixels alone, and this one"):
+        odd.stylize(picture[:30])
 
 
 def test_several_styles_in_old_opsets():

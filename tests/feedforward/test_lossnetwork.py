@@ -44,5 +44,5 @@ def test_weights_are_shared():
 def test_a_layer_that_there_is_not():
     compared = loss_network()
     compared.check(["conv1_1", "conv4_2"])
-    with pytest.raises(NetworkError, match="no layer 'relu9'; it has: conv1_1, "):
+    with pytest.raises(NetworkError, match="no layer 'relu9'; it has conv1_1, "):
         compared.check(["conv1_1", "relu9"])

@@ -140,8 +140,8 @@ def test_any_painting(any_style, cat, night):
     [
         ({"style": 3}, "has one style; give none"),
         ({"strength": 1.5}, "strength is 1.5; give a number from 0 to 1"),
-        ({"style_scale": 0}, "style_scale is 0; give a number from 0.05 to 20"),
-        ({"style_weights": [1]}, "style_weights are for several paintings"),
+        ({"style_scale": 0}, r"style_scale \(--style-scale\) is 0; give a number from 0.05 to 20"),
+        ({"style_weights": [1]}, r"style_weights \(--style-weights\) are for several paintings"),
         ({"image": np.zeros((3, 40, 3), np.uint8)}, "40 x 3 pixels cannot be painted"),
         ({"image": np.zeros((40, 40, 2), np.uint8)}, "an image has the shape"),
         ({"image": np.full((40, 40, 3), 2.0)}, "this one is float64 from 2.0"),

@@ -8,7 +8,7 @@ import pytest
 from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.images import provenance
-from styletransfer.jobs import recipe
+from styletransfer.jobs import command, recipe
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
 from styletransfer.settings import Settings
@@ -72,11 +72,11 @@ def test_a_name_that_no_file_can_have_is_not_here(tmp_path):
 def test_a_ratio_that_is_not_the_usual_one_of_its_losses_is_in_the_command(tmp_path):
     usual = Settings(style_loss="wasserstein")
     for settings in (usual, Settings(style_loss="wasserstein", ratio=Settings().ratio)):
-        words = recipe.command(hostile(tmp_path, settings=settings.plain()))
+        words = command.command(hostile(tmp_path, settings=settings.plain()))
         assert ("-r" in words) == (settings.ratio != usual.ratio)
 
 
 def test_names_in_the_command_are_no_flags(tmp_path):
     files = {"content": [["-cat.jpg", "0"]], "styles": [["--overwrite", "0"]]}
-    words = recipe.command(hostile(tmp_path, files=files))
+    words = command.command(hostile(tmp_path, files=files))
     assert words[2:] == ["-s", "./--overwrite", "-c", "./-cat.jpg"]

@@ -253,7 +253,7 @@ def test_mask_that_is_missing():
 
 
 def test_unknown_layer():
-    with pytest.raises(NetworkError, match=r"no layer 'relu9'; it has: conv1, pool1"):
+    with pytest.raises(NetworkError, match=r"no layer 'relu9'; it has conv1, pool1"):
         WholeObjective(NETWORK, SHAPE, [Gram("relu9")], CPU)
 
 

@@ -28,14 +28,14 @@ def test_the_defaults_are_those_of_the_original_command():
     [
         ("n_iter", 0, "n_iter (--num-iters) is 0; give a whole number of at least 1"),
         ("ratio", -1.0, "ratio is -1.0; give a number that is not negative, up to 1e38"),
-        ("tv_kind", "l3", "tv_kind is 'l3'; give one of l1, l2, nine-point"),
+        ("tv_kind", "l3", "tv_kind (--tv-kind) is 'l3'; give one of l1, l2, nine-point"),
         ("scales", "many", "from 1 to 16, or auto"),
         ("mean", [1, 2], "give 3 numbers, each from 0 to 255"),
         ("betas", [0.9, 1.0], "from 0 to below 1"),
         ("decay", 1.5, "above 0 and at most 1"),
         ("preserve_colors", ["lab", "before"], "lab (after)"),
         ("stages", [{"size": 2}], "tables of length, ratio and n_iter"),
-        ("style_weights", ["x"], "style_weights is ['x']"),
+        ("style_weights", ["x"], "style_weights (--style-weights) is ['x']"),
         ("preserve_colors", ["lab", ["x"]], "lab (after)"),
         ("n_iter", 1e308, "up to 1e9"),
         ("init", "a\0.png", "a file"),
@@ -63,7 +63,7 @@ def test_what_excludes_each_other():
     with pytest.raises(UsageError, match="step is no parameter of the optimizer lbfgs, which"):
         Settings(optimizer="lbfgs", step=0.1)
     with pytest.raises(
-        UsageError, match="gram is no parameter of the style_loss wasserstein, which"
+        UsageError, match=r"gram is no parameter of the style_loss \(--style-loss\) wasserstein,"
     ):
         Settings(style_loss="wasserstein", gram="caffe")
     with pytest.raises(UsageError, match="scales and stages"):

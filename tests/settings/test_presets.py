@@ -43,7 +43,7 @@ def test_flags_come_first():
     known = presets.read("neural-style").values
     same = presets.override(known, {"reduction": presets.override(known, {}).reduction})
     assert same.ratio == presets.override(known, {}).ratio != same.usual_ratio
-    with pytest.raises(UsageError, match="gram is no parameter of the style_loss wasserstein"):
+    with pytest.raises(UsageError, match=r"gram is no parameter of the style_loss .* wasserstein"):
         presets.override(values, {"style_loss": "wasserstein", "gram": "hw"})
     demo = presets.read("demo").values
     assert presets.override(demo, {"scales": "2"}).stages == ()
@@ -63,7 +63,7 @@ def test_a_file_of_one_s_own(tmp_path):
     ("content", "part"),
     [
         (b"n_iters = 3", "no parameter 'n_iters'; there are model, init, ratio, n_iter"),
-        (b"n_iter = 0", "n_iter (--num-iters) is 0"),
+        (b"n_iter = 0", "n_iter is 0"),
         (b"n_iter =", "is no TOML file"),
         (b"\xff\xfe", "is no TOML file"),
         (b"x = " + b"[" * 5000 + b"]" * 5000, "is no TOML file"),

@@ -45,11 +45,14 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_it_stands_in_and_says_so(stand_in, tmp_path, caplog) -> None:
     models = tmp_path / "models"
-    with caplog.at_level(logging.WARNING, "styletransfer"):
+    first = sources.SOURCES["caffenet"][0]
+    sources.SOURCES["caffenet"] = [first, replace(first, name="else", origin=first.origin + "2")]
+    with caplog.at_level(logging.INFO, "styletransfer"):
         model = weights.load("caffenet", [models])
     loaded = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     np.testing.assert_array_equal(loaded["conv1/weight"], stand_in["conv1"][0])
-    (record,) = caplog.records
+    asked, record = caplog.records  # one line of all that was asked, and the warning
+    assert asked.getMessage().startswith("caffenet: fetching 1 MB of weights from nowhere (")
     for part in ("neither here nor reachable", "not BVLC's", "bvlc_reference_caffenet.caffemodel"):
         assert part in record.getMessage()
     # Not kept as the network's weights: the next run looks for the right ones again.

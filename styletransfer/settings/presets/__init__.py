@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styletransfer.errors import UsageError
-from styletransfer.settings.options import check_names, make
+from styletransfer.settings.options import by_names, check_names, make
 from styletransfer.settings.picture import OPTIONS_OF, Settings, not_taken
 from styletransfer.text import clause, suggestion
 
@@ -70,7 +70,7 @@ def read(name: str) -> Preset:
     try:
         make(Settings, values)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
+        raise UsageError(f"{path}: {by_names(str(error), Settings)}") from None
     return Preset(name, description, values)
 
 
