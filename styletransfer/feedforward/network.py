@@ -16,6 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import version_converter
 
+from styletransfer import wire
 from styletransfer.errors import NetworkError, StyleTransferError
 from styletransfer.feedforward import norms, quantisation
 from styletransfer.feedforward.static import static_graph
@@ -124,7 +125,7 @@ def read(
     try:
         network = _recognised(modern(model))
         network = _measured(network)
-        said = {entry.key: entry.value for entry in model.metadata_props}
+        said = {str(entry.key): str(entry.value) for entry in model.metadata_props}
         said_range = RANGES.get(said.get("Image.NominalPixelRange", ""))
         bgr = said.get("Image.BitmapPixelFormat", "Rgb8").startswith("Bgr")
         seen = said_range or takes or gives or _range_seen(network)
@@ -134,9 +135,10 @@ def read(
             takes=takes or said_range or seen,
             gives=gives or said_range or seen,
         )
-    except StyleTransferError as error:
+    except Exception as error:  # what onnx and ONNX Runtime raise for damaged files is manifold
+        reason = error.text if isinstance(error, StyleTransferError) else clause(error, 300)
         raise NetworkError(
-            f"{name} cannot paint: {error.text}",
+            f"{name} cannot paint: {reason}",
             [
                 *(f"  input  {_described(value)}" for value in _inputs(model)),
                 *(f"  output {_described(value)}" for value in model.graph.output[:20]),
@@ -158,7 +160,7 @@ def parsed(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     if len(data) > MOST_BYTES:
         raise NetworkError(f"{name} has more than {MOST_BYTES >> 20} MB: no network that paints.")
     try:
-        model = onnx.load_model_from_string(data)
+        model: onnx.ModelProto = wire.parse(data, onnx.ModelProto)
     except (DecodeError, ValueError):
         raise NetworkError(f"{name} is no ONNX file.") from None
     if not model.graph.node:

@@ -147,3 +147,26 @@ def test_unknown_operators_of_the_future():
     model.opset_import[0].version = 99
     with pytest.raises(NetworkError, match="cannot convert its operators of version 99"):
         network.read(model.SerializeToString())
+
+
+def test_damage_of_any_kind_is_told():
+    model = painted("Sigmoid")
+    del model.graph.node[0].input[:]
+    with pytest.raises(NetworkError, match="The network cannot paint: "):
+        network.read(model.SerializeToString())
+    model = painted("Sigmoid")
+    model.graph.initializer[0].raw_data = b""
+    with pytest.raises(NetworkError, match="The network cannot paint: "):
+        network.read(model.SerializeToString())
+
+
+def test_metadata_that_are_no_text_are_passed_over():
+    model = painted("Sigmoid")
+    model.metadata_props.add(key="ab", value="ab")
+    data = model.SerializeToString().replace(b"\x02ab", b"\x02\xff\xff")
+    assert network.read(data).order == "RGB"
+
+
+def test_fields_are_counted():
+    with pytest.raises(NetworkError, match="is no ONNX file"):
+        network.read(b"\x3a\x00" * 300_000)
