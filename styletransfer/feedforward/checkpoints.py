@@ -154,6 +154,8 @@ def _check_size(path: Path) -> None:
         members = archive.infolist()
         if len(members) > _MOST_ARRAYS or sum(m.file_size for m in members) > _MOST_BYTES:
             raise ValueError("it is too large")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, which no checkpoint is")
         if sum(m.file_size for m in members if m.filename == f"{_FACTS}.npy") > 4 * _LONGEST:
             raise ValueError("it says too much of itself")
 

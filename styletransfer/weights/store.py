@@ -33,6 +33,7 @@ _STAND_IN = (
     " from the original program's: %s (%s). For the right ones put into models/%s/ a file %s;"
     " `styletransfer models fetch %s` asks for them again"
 )
+_NOT_COMPARED = "original as the file says: there is no digest to compare with"
 _UNKNOWN = "unknown: not the weights that it says"
 _LOCK = ".lock"
 
@@ -232,7 +233,10 @@ def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -
     doubt = _doubt(network, found)
     if doubt:
         raise WeightsError(doubt)
-    return Status(name, found[0], found[2])
+    said = found[2]
+    if said.identity == acquisition.ORIGINAL and known_weights(name, said.source) is None:
+        said = replace(said, identity=_NOT_COMPARED)
+    return Status(name, found[0], said)
 
 
 def load_ready(
