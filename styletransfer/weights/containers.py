@@ -119,7 +119,10 @@ def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
     weights = {}
     with h5py.File(path, "r") as file:
         for layer, (weight_shape, bias_shape) in networks.weight_shapes(network).items():
-            found = _datasets(file[_keras_name(layer)])
+            name = _keras_name(layer)
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise WeightsError(f"{name!r} lies in another file, or there is none")
+            found = _datasets(file[name])
             out, into, height, width = weight_shape
             kernel = found[height, width, into, out][()]
             weights[layer] = (kernel.transpose(3, 2, 0, 1), found[tuple(bias_shape)][()])
@@ -127,12 +130,18 @@ def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
 
 
 def _datasets(group: Any) -> dict[tuple[int, ...], Any]:
-    """Return the datasets of an HDF5 group, however deep they lie, by their shapes."""
+    """Return the datasets of an HDF5 group, however deep they lie, by their shapes.
+
+    Those whose numbers lie in other files, which HDF5 would open, are refused.
+    """
     found: dict[tuple[int, ...], Any] = {}
 
     def collect(name: str, item: Any) -> None:
-        if hasattr(item, "shape"):
-            found[item.shape] = item
+        if not hasattr(item, "shape"):
+            return
+        if item.external or item.is_virtual or item.dtype.kind != "f":
+            raise WeightsError("a dataset lies in another file, or has no numbers")
+        found[item.shape] = item
 
     group.visititems(collect)
     return found

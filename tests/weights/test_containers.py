@@ -3,6 +3,7 @@
 import contextlib
 import random
 
+import h5py
 import numpy as np
 import onnx
 import pytest
@@ -243,3 +244,31 @@ def test_file_that_is_too_long_is_not_read(tmp_path):
         file.truncate((1 << 30) + 1)
     for container in ("codebook", "onnx", "hdf5"):
         assert "more than 1073741824 bytes" in reason(container, tmp_path / "net.bin", short_vgg())
+
+
+@pytest.mark.parametrize("how", ["link", "external", "virtual", "texts"])
+def test_hdf5_never_follows_data_in_other_files(tmp_path, how):
+    network = short_vgg()
+    write_hdf5(tmp_path / "other.h5", random_weights(network))
+    (tmp_path / "secret").write_bytes(bytes(1 << 20))
+    path = tmp_path / "net.h5"
+    write_hdf5(path, random_weights(network))
+    with h5py.File(path, "a") as file:
+        if how == "link":
+            del file["block1_conv2"]
+            file["block1_conv2"] = h5py.ExternalLink(tmp_path / "other.h5", "block1_conv2")
+        group = file["block1_conv1"]
+        del group["block1_conv1_b_1:0"]
+        if how == "external":
+            where = [(str(tmp_path / "secret"), 0, 256)]
+            group.create_dataset("b", (64,), "f4", external=where)
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((64,), "f4")
+            name = "block1_conv1/block1_conv1_b_1:0"
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", name, (64,))
+            group.create_virtual_dataset("b", layout)
+        elif how == "texts":
+            group.create_dataset("b", (64,), "S1000000")
+        else:
+            group["b"] = np.zeros(64, np.float32)
+    assert "lies in another file" in reason("hdf5", path, network)
