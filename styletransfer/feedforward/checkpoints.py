@@ -133,7 +133,11 @@ def read(path: Path) -> Checkpoint:
         with np.load(path, allow_pickle=False) as data:
             state = {name: data[name] for name in data.files}
         text = state.pop(_FACTS)
-        facts = json.loads(str(text)) if text.dtype.kind == "U" and text.ndim == 0 else {}
+        if not all(isinstance(array, np.ndarray) for array in (text, *state.values())):
+            raise ValueError("it has members that are no arrays")
+        # NumPy itself makes letters of numbers that are none.
+        letters = text.tobytes().decode("utf-32-le") if text.dtype.str[:2] == "<U" else "{}"
+        facts = json.loads(letters.rstrip("\0"))
         steps = state["steps"]
         if facts["format"] != _FORMAT:
             raise ValueError("it is of another version of this program")
