@@ -21,7 +21,7 @@ from styletransfer.errors import NetworkError, StyleTransferError
 from styletransfer.feedforward import norms, quantisation
 from styletransfer.feedforward.static import static_graph
 from styletransfer.onnxgrad import GraphBuilder
-from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET
+from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET, describe
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
 from styletransfer.text import clause
@@ -41,6 +41,10 @@ RANGES: Mapping[str, Range] = {
 }
 """As ONNX's image metadata (``Image.NominalPixelRange``) call them."""
 
+# Of a tensor: numbers, and more of them for each pixel; the widest layers have a thousand channels
+# where the picture is small.
+_MOST_ELEMENTS = 1 << 24
+_MOST_CHANNELS = 1 << 11
 _PROBE = 96  # a multiple of most that networks need
 
 
@@ -94,6 +98,7 @@ class Network:
             shapes[self.style] = self.style_shape
         builder = static_graph(self.model, shapes, self.layout)
         norms.join(builder)
+        _check_sizes(builder, height * width)
         return builder
 
 
@@ -205,6 +210,19 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
             f"onnx cannot convert its operators of version {versions[0]} to {wanted}:"
             f" {clause(error, 200)}."
         ) from error
+
+
+def _check_sizes(graph: GraphBuilder, pixels: int) -> None:
+    """Raise NetworkError where a small file would take any amount of memory."""
+    most = _MOST_ELEMENTS + _MOST_CHANNELS * pixels
+    for node in graph.nodes:
+        for name in filter(None, node.output):
+            if prod(graph.shape(name)) > most:
+                shape = " x ".join(map(str, graph.shape(name)))
+                raise NetworkError(
+                    f"the {describe(node)} makes {shape} numbers, which is too much for a picture"
+                    f" of {pixels} pixels."
+                )
 
 
 def _recognised(model: onnx.ModelProto) -> Network:
