@@ -146,7 +146,7 @@ def read(path: Path) -> Trained:
             raise StyleTransferError(f"{path} is damaged: it has no {entry.name} of its shape")
         try:
             weights.append(numpy_helper.to_array(tensor).astype(np.float32))
-        except (TypeError, ValueError) as error:  # of texts, or of fewer numbers than its shape has
+        except Exception as error:  # of a type that there is not, or of too few numbers, say
             raise StyleTransferError(
                 f"{path} is damaged in {entry.name}: {clause(error)}"
             ) from None

@@ -152,3 +152,22 @@ def test_what_no_checkpoint_has_is_refused(tmp_path, how):
             archive.writestr("parameters", b"no array")
     with pytest.raises(StyleTransferError, match="is no checkpoint, or damaged"):
         trained.read(path)
+
+
+@pytest.mark.parametrize("how", ["kind", "numbers", "text"])
+def test_damaged_weights_are_told(tmp_path, how):
+    settings = configuration.read({"arch": "pytorch", "width": 2, "style_image": "a.jpg"})
+    weights = architecture.initial_parameters(trained.architecture_of(settings), 0)
+    trained.save(tmp_path / "x.onnx", Trained(settings, weights, 3, {}))
+    model = onnx.load(tmp_path / "x.onnx")
+    name = architecture.parameters(trained.architecture_of(settings))[0].name
+    (tensor,) = (t for t in model.graph.initializer if t.name == name)
+    if how == "kind":
+        tensor.data_type = 99
+    elif how == "numbers":
+        tensor.raw_data = tensor.raw_data[:-4]
+    else:
+        tensor.data_type = onnx.TensorProto.STRING
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(StyleTransferError, match=f"x.onnx is damaged in {name}: "):
+        trained.read(tmp_path / "x.onnx")
