@@ -7,6 +7,7 @@ known before anything is decoded.
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import threading
@@ -113,7 +114,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         if path.exists() and not path.is_file():
             raise ImageError(f"{path} is not a file: give the path of a picture.")
-        stream = path.open("rb")
+        stream = _Stream(io.FileIO(path))
     except FileNotFoundError:
         raise ImageError(f"There is no picture {path}: check the path.") from None
     except OSError as error:
@@ -132,6 +133,22 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             reason = printable(str(error), 200)
             message = f"{path} is damaged or cut short ({reason}): get a whole copy."
             raise ImageError(message) from error
+
+
+class _Stream(io.BufferedReader):
+    """A file of which no more is asked for than is there: Python makes room for it first.
+
+    Lengths in a file may say 4 GB.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BAND_PIXELS:
+            size = min(size, max(self._size - self.tell(), 0))
+        return super().read(size)
 
 
 @contextlib.contextmanager

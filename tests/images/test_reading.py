@@ -370,3 +370,17 @@ def test_bands_are_parts_of_the_whole(tmp_path, rgb, monkeypatch):
         assert (parts[1] is None) == (whole[1] is None)
         if whole[1] is not None:
             np.testing.assert_array_equal(parts[1], whole[1])
+
+
+def test_a_length_in_a_file_takes_no_memory(tmp_path):
+    """Pillow asks for as much as a chunk says that it has, up to 4 GB."""
+    data = png(3, 2, (b"IDAT", zlib.compress(bytes(20))))
+    place = data.index(b"IDAT")
+    (tmp_path / "a.png").write_bytes(data[: place - 4] + b"\xff\0\0\0" + data[place:])
+    tracemalloc.start()
+    try:
+        images.load(tmp_path / "a.png")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
