@@ -102,8 +102,9 @@ def _wrong_with(error: StyleTransferError) -> str | None:
         return f"an error of {len(text)} characters: {text[:200]}"
     if any(ord(letter) < 32 and letter != "\n" for letter in text):
         return f"control characters in {text!r}"[:500]
-    # ONNX Runtime and NumPy tell lack of memory so, whatever it is wrapped in.
-    if re.search("alloc", text):
+    # ONNX Runtime and NumPy tell lack of memory so, whatever it is wrapped in. HDF5 asks for what
+    # a length in a file says, of which it uses no more than there is: that is left to it.
+    if re.search(r"(?i)bad_alloc|(unable|failed) to allocate", text):
         return f"memory: {text[:500]}"
     cause: BaseException | None = error
     while cause is not None:
