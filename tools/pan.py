@@ -1,6 +1,6 @@
 """Make a short film of a photograph: a window that moves over it.
 
-    python tools/pan.py images/content/coffee.jpg outputs/pan.mp4
+python tools/pan.py images/content/coffee.jpg outputs/pan.mp4
 """
 
 import sys

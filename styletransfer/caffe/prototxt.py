@@ -14,7 +14,9 @@ from styletransfer.caffe.schema import NetParameter
 from styletransfer.errors import NetworkError
 from styletransfer.text import printable
 
-MAX_BYTES = 4 << 20  # the largest published ones have a few hundred kilobytes
+MAX_BYTES = 1 << 20  # the largest published ones have a few hundred kilobytes
+MAX_LINE = 2000  # characters; what protobuf does with a line grows with the square of its length
+MAX_ESCAPES = 1000  # backslashes, likewise; networks have none
 MAX_LAYERS = 10_000
 MAX_SIZE = 1 << 16  # of an image's sides, of the channels of a blob
 MAX_WINDOW = 1 << 12  # of a kernel, stride, padding or dilation
@@ -53,9 +55,12 @@ def read_prototxt(path: Path) -> Description:
     except UnicodeDecodeError:
         raise NetworkError(f"{path} is not text, so it is not a prototxt") from None
     try:
+        _check_text(text)
         return _describe(_parse(text))
     except NetworkError as error:
         raise NetworkError(f"{path}: {printable(str(error), MAX_MESSAGE)}") from None
+    except RecursionError:
+        raise NetworkError(f"{path} is no prototxt of Caffe: it is nested too deep") from None
 
 
 def check_size(path: Path, limit: int) -> None:
@@ -69,6 +74,15 @@ def check_size(path: Path, limit: int) -> None:
         raise NetworkError(f"cannot read {path}: it is not a file")
     if not 0 < size <= limit:
         raise NetworkError(f"{path} has {size} bytes; it must have 1 to {limit}")
+
+
+def _check_text(text: str) -> None:
+    """Raise NetworkError where protobuf would take very long."""
+    longest = max(map(len, text.split("\n")))
+    if longest > MAX_LINE:
+        raise NetworkError(f"it has a line of {longest} characters; {MAX_LINE} is the most")
+    if text.count("\\") > MAX_ESCAPES:
+        raise NetworkError(f"it has more than {MAX_ESCAPES} backslashes")
 
 
 def _parse(text: str) -> Message:

@@ -136,7 +136,11 @@ def read(path: Path) -> Checkpoint:
         with np.load(path, allow_pickle=False) as data:
             state = {name: data[name] for name in data.files}
         text = state.pop(_FACTS)
-        facts = json.loads(str(text)) if text.dtype.kind == "U" and text.ndim == 0 else {}
+        if not all(isinstance(array, np.ndarray) for array in (text, *state.values())):
+            raise ValueError("it has members that are no arrays")
+        # NumPy itself makes letters of numbers that are none.
+        letters = text.tobytes().decode("utf-32-le") if text.dtype.str[:2] == "<U" else "{}"
+        facts = json.loads(letters.rstrip("\0"))
         steps = state["steps"]
         if facts["format"] != _FORMAT:
             raise ValueError("it is of another version of this program")
@@ -157,6 +161,8 @@ def _check_size(path: Path) -> None:
         members = archive.infolist()
         if len(members) > _MOST_ARRAYS or sum(m.file_size for m in members) > _MOST_BYTES:
             raise ValueError("it is too large")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, which no checkpoint is")
         if sum(m.file_size for m in members if m.filename == f"{_FACTS}.npy") > 4 * _LONGEST:
             raise ValueError("it says too much of itself")
 

@@ -18,11 +18,12 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, version_converter
 
+from styletransfer import wire
 from styletransfer.errors import NetworkError, StyleTransferError
 from styletransfer.feedforward import floats, norms, quantisation
 from styletransfer.feedforward.static import static_graph
 from styletransfer.onnxgrad import GraphBuilder
-from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET
+from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET, describe
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
 from styletransfer.text import clause
@@ -47,6 +48,10 @@ FIRST_RESIZE = 11
 
 ENLARGED = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
+# Of a tensor: numbers, and more of them for each pixel; the widest layers have a thousand channels
+# where the picture is small.
+_MOST_ELEMENTS = 1 << 24
+_MOST_CHANNELS = 1 << 11
 _PROBE = 96  # a multiple of most that networks need
 
 
@@ -108,6 +113,7 @@ class Network:
         norms.join(builder)
         if self.output is not None:
             builder.outputs = [builder.outputs[self.output]]
+        _check_sizes(builder, height * width)
         return builder
 
 
@@ -138,7 +144,7 @@ def read(
     name = "The network" if isinstance(source, bytes) else clause(os.fspath(source), 200)
     try:
         network = _measured(_recognised(modern(model)))
-        said = {entry.key: entry.value for entry in model.metadata_props}
+        said = {str(entry.key): str(entry.value) for entry in model.metadata_props}
         said_range = RANGES.get(said.get("Image.NominalPixelRange", ""))
         bgr = said.get("Image.BitmapPixelFormat", "Rgb8").startswith("Bgr")
         kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
@@ -151,9 +157,10 @@ def read(
             takes=takes or said_range or seen,
             gives=gives or said_range or seen,
         )
-    except StyleTransferError as error:
+    except Exception as error:  # what onnx and ONNX Runtime raise for damaged files is manifold
+        reason = error.text if isinstance(error, StyleTransferError) else clause(error, 300)
         raise NetworkError(
-            f"{name} cannot paint: {error.text}",
+            f"{name} cannot paint: {reason}",
             [
                 *(f"  input  {_described(value)}" for value in _inputs(model)),
                 *(f"  output {_described(value)}" for value in model.graph.output[:20]),
@@ -175,7 +182,7 @@ def parsed(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     if len(data) > MOST_BYTES:
         raise NetworkError(f"{name} has more than {MOST_BYTES >> 20} MB: no network that paints.")
     try:
-        model = onnx.load_model_from_string(data)
+        model: onnx.ModelProto = wire.parse(data, onnx.ModelProto)
     except (DecodeError, ValueError):
         raise NetworkError(f"{name} is no ONNX file.") from None
     if not model.graph.node:
@@ -229,6 +236,19 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
                     helper.make_attribute(name, word) for name, word in ENLARGED.items()
                 )
     return converted
+
+
+def _check_sizes(graph: GraphBuilder, pixels: int) -> None:
+    """Raise NetworkError where a small file would take any amount of memory."""
+    most = _MOST_ELEMENTS + _MOST_CHANNELS * pixels
+    for node in graph.nodes:
+        for name in filter(None, node.output):
+            if prod(graph.shape(name)) > most:
+                shape = " x ".join(map(str, graph.shape(name)))
+                raise NetworkError(
+                    f"the {describe(node)} makes {shape} numbers, which is too much for a picture"
+                    f" of {pixels} pixels."
+                )
 
 
 def _recognised(model: onnx.ModelProto) -> list[Network]:

@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from styletransfer import __version__, storage
+from styletransfer import __version__, storage, wire
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.feedforward import architecture, checkpoints, configuration, inference, step
 from styletransfer.feedforward.architecture import Architecture
@@ -140,22 +140,27 @@ def read(path: Path) -> Trained:
         base = str(checkpoint.digests.get("base", ""))
         return Trained(settings, _parts(path, settings, vector), checkpoint.steps, {}, base)
     model = _model(path)
-    facts = {p.key.removeprefix(_PREFIX): p.value for p in model.metadata_props}
     try:
+        facts = {p.key.removeprefix(_PREFIX): p.value for p in model.metadata_props}
         settings = configuration.read(json.loads(facts["configuration"]), str(path))
         losses = {str(name): float(x) for name, x in json.loads(facts["losses"]).items()}
         steps = int(facts["steps"])
+        arrays = {t.name.removesuffix(inference.HALF): t for t in model.graph.initializer}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no network that this program trained; give one of its .onnx or .npz files"
         ) from error
-    arrays = {t.name.removesuffix(inference.HALF): t for t in model.graph.initializer}
     weights = []
     for entry in architecture.parameters(architecture_of(settings)):
         tensor = arrays.get(entry.name)
         if tensor is None or tuple(tensor.dims) != entry.shape:
             raise StyleTransferError(f"{path} is damaged: it has no {entry.name} of its shape")
-        weights.append(numpy_helper.to_array(tensor).astype(np.float32))
+        try:
+            weights.append(numpy_helper.to_array(tensor).astype(np.float32))
+        except Exception as error:  # of a type that there is not, or of too few numbers, say
+            raise StyleTransferError(
+                f"{path} is damaged in {entry.name}: {clause(error)}"
+            ) from None
     return Trained(settings, weights, steps, losses, facts.get("base_sha256", ""))
 
 
@@ -173,11 +178,10 @@ def _model(path: Path) -> onnx.ModelProto:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise StyleTransferError(f"{path} cannot be read: {error.strerror}") from None
-    model = onnx.ModelProto()
     try:
         if len(data) > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES >> 20} MB")
-        model.ParseFromString(data)
+        model: onnx.ModelProto = wire.parse(data, onnx.ModelProto)
         if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
             raise ValueError("its weights are in another file")
     except (DecodeError, ValueError) as error:

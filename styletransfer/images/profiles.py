@@ -6,6 +6,7 @@ Pictures without a profile are taken as sRGB, as every viewer does.
 import functools
 import io
 import logging
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -24,19 +25,20 @@ def srgb() -> bytes:
     return bytes(profile)
 
 
-def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert a picture of mode 1, L, P, RGB, CMYK or YCbCr from its profile's colours to sRGB.
+def converter(pixels: str, profile: bytes) -> Callable[[Image.Image], Image.Image]:
+    """Return what converts pictures of a mode from a profile's colours to sRGB, of the mode RGB.
 
-    A profile that is damaged, or made for another kind of pixels, is passed over with a warning in
-    the log, as viewers do; one that differs from sRGB by no more than rounding changes nothing.
+    The mode is 1, L, P, RGB, CMYK or YCbCr. A profile that is damaged, or made for another kind of
+    pixels, is passed over with a warning in the log, as viewers do; one that differs from sRGB by
+    no more than rounding changes nothing.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         mode = _MODES.get(space)
-        native = image.mode if image.mode in ("L", "CMYK") else "RGB"
+        native = pixels if pixels in ("L", "CMYK") else "RGB"
         if mode is None or (mode != native and (mode, native) != ("RGB", "L")):
-            raise ValueError(f"it is for {space} and the picture is {image.mode}")
+            raise ValueError(f"it is for {space} and the picture is {pixels}")
         transform = ImageCms.buildTransform(
             source,
             ImageCms.createProfile("sRGB"),
@@ -45,13 +47,11 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-        image = image.convert(mode)
-        if mode == "RGB" and _changes_nothing(transform):
-            return image
-        return transform.apply(image)
+        if mode != "RGB" or not _changes_nothing(transform):
+            return lambda image: transform.apply(image.convert(mode))
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         _logger.warning("The colour profile is passed over (%s): sRGB is assumed.", error)
-        return image.convert("RGB")
+    return lambda image: image.convert("RGB")
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:

@@ -7,6 +7,7 @@ known before anything is decoded.
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from styletransfer.errors import ImageError
 from styletransfer.images import profiles, provenance
@@ -32,6 +33,8 @@ _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 # What a file with pictures in HEVC says that it is (ISO/IEC 23008-12, annex B.4).
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B")
+
+_BAND_PIXELS = 1 << 20  # which are converted at a time
 
 _TOO_LARGE = (
     f"it declares more{{}} than the {MAX_PIXELS // 10**6} million pixels that are accepted; make it"
@@ -64,7 +67,7 @@ def load(path: str | os.PathLike[str]) -> np.ndarray:
         has pixels of a kind without a defined white.
     """
     rgb, alpha = load_with_alpha(path)
-    return rgb if alpha is None else over_white(rgb, alpha)
+    return rgb if alpha is None else over_white(rgb, alpha, out=rgb)
 
 
 def load_with_alpha(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -111,7 +114,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         if path.exists() and not path.is_file():
             raise ImageError(f"{path} is not a file: give the path of a picture.")
-        stream = path.open("rb")
+        stream = _Stream(io.FileIO(path))
     except FileNotFoundError:
         raise ImageError(f"There is no picture {path}: check the path.") from None
     except OSError as error:
@@ -130,6 +133,22 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             reason = printable(str(error), 200)
             message = f"{path} is damaged or cut short ({reason}): get a whole copy."
             raise ImageError(message) from error
+
+
+class _Stream(io.BufferedReader):
+    """A file of which no more is asked for than is there: Python makes room for it first.
+
+    Lengths in a file may say 4 GB.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BAND_PIXELS:
+            size = min(size, max(self._size - self.tell(), 0))
+        return super().read(size)
 
 
 @contextlib.contextmanager
@@ -232,27 +251,45 @@ def _heic() -> tuple[str, ...]:
 
 
 def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return an opened picture's colours and opacity, as `images.load_with_alpha` does."""
+    """Return an opened picture's colours and opacity, as `images.load_with_alpha` does.
+
+    It is converted in bands: in memory are its pixels as the file has them, and the result.
+    """
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    deep = image.mode.startswith("I;16")
+    transparent = image.has_transparency_data and not deep
+    mode = "L" if deep or image.mode == "LA" else "RGB" if transparent else image.mode
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        gray = np.asarray(image).astype(np.uint16)
-        if not profile:
-            return np.repeat(gray[:, :, np.newaxis] / np.float32(65535), 3, axis=2), None
-        image = Image.fromarray((gray >> 8).astype(np.uint8))  # profiles convert 8 bits only
-    alpha = None
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        alpha = np.asarray(rgba.getchannel("A"), np.float32) / np.float32(255)
-        image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
-    image = profiles.to_srgb(image, profile) if profile else image.convert("RGB")
-    rgb = np.asarray(image, np.float32) / np.float32(255)
-    if alpha is None or alpha.min() == 1:
-        return rgb, None
-    rgb[alpha == 0] = 1
-    return rgb, alpha
+    convert = profiles.converter(mode, profile) if profile else None
+    width, height = image.size
+    rgb = np.empty((height, width, 3), np.float32)
+    alpha = np.empty((height, width), np.float32) if transparent else None
+    rows = max(_BAND_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        part = slice(top, min(top + rows, height))
+        band = image.crop((0, part.start, width, part.stop))
+        if deep:
+            gray = np.asarray(band).astype(np.uint16)
+            if convert is None:
+                rgb[part] = gray[:, :, np.newaxis] / np.float32(65535)
+                continue
+            band = Image.fromarray((gray >> 8).astype(np.uint8))  # profiles convert 8 bits only
+        if alpha is not None:
+            rgba = band.convert("RGBA")
+            alpha[part] = np.asarray(rgba.getchannel("A"), np.float32) / np.float32(255)
+            band = band.convert("L") if mode == "L" else rgba.convert("RGB")
+        band = convert(band) if convert else band.convert("RGB")
+        np.divide(np.asarray(band), np.float32(255), out=rgb[part], dtype=np.float32)
+        if alpha is not None:
+            rgb[part][alpha[part] == 0] = 1
+    return rgb, None if alpha is None or alpha.min() == 1 else alpha
 
 
-def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Lay a picture (H, W, 3) of opacity (H, W) over white."""
-    return 1 + (rgb - 1) * alpha[:, :, np.newaxis]
+def over_white(rgb: np.ndarray, alpha: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Lay a picture (H, W, 3) of opacity (H, W) over white, in a new array or one that is there."""
+    result = np.subtract(rgb, 1, out=out)
+    result *= alpha[:, :, np.newaxis]
+    result += 1
+    return result

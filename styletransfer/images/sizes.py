@@ -5,7 +5,7 @@ import numpy as np
 from styletransfer.errors import UsageError
 
 MAX_PIXELS = 120_000_000
-"""The most pixels of a picture: room for the largest cameras; decoding one takes some 2 GB."""
+"""The most pixels of a picture: room for the largest cameras; reading one takes 2 GB."""
 
 MOST_STRETCHED = 32
 """The most times that the long side may be as long as the short one where this must be enlarged.

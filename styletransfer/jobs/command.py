@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from styletransfer.errors import ImageError
-from styletransfer.jobs import recipe
+from styletransfer.jobs import namedfiles, recipe
 from styletransfer.settings import Options, Settings, compact, describe, flags, make
 
 
@@ -31,7 +31,7 @@ def command(picture: Path) -> list[str]:
     for role, flag in _FLAGS.items():
         paths = [str(entry[0]) for entry in recipe.entries(files.get(role, []))]
         # A name that begins with - would be a flag, and whose picture it is may have chosen that.
-        stdin = recipe.STDIN if role == "content" else None
+        stdin = namedfiles.STDIN if role == "content" else None
         paths = [f"./{p}" if p.startswith("-") and p != stdin else p for p in paths]
         words += [flag, *paths] if paths else []
     for name, option in describe(kind).items():
@@ -57,7 +57,7 @@ def _of_sheet(
             raise ValueError
         for name, items in axes.items():
             flag = "--preset" if name == "preset" else flags(name, known[name])[-1]
-            if not (isinstance(items, list) and all(map(recipe.is_text, items))):
+            if not (isinstance(items, list) and all(map(namedfiles.is_text, items))):
                 raise ValueError
             text = ",".join(items)
             # What begins with - would be a flag of its own.

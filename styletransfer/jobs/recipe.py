@@ -13,6 +13,7 @@ from typing import Protocol, cast
 import styletransfer
 from styletransfer.errors import ImageError, UsageError
 from styletransfer.images import provenance
+from styletransfer.jobs import namedfiles
 from styletransfer.jobs.task import Task
 from styletransfer.progress import Stop
 from styletransfer.settings import (
@@ -22,14 +23,8 @@ from styletransfer.settings import (
     check_names,
     describe,
 )
-from styletransfer.storage import digest
 
 logger = logging.getLogger(__name__)
-
-_LONGEST_PATH = 4096
-
-STDIN = "-"
-"""What a content that came from standard input is called, as on the command line."""
 
 GRID, SHEET = "grid", "sheet"
 
@@ -96,7 +91,7 @@ def describe_run(
         for kind, paths in task.files.items()
     }
     if task.streamed_in:
-        files["content"][0][0] = STDIN
+        files["content"][0][0] = namedfiles.STDIN
     return {
         **circumstances,
         "settings": task.settings.plain(),
@@ -186,7 +181,7 @@ def compare(path: Path, task: Task) -> Existing | None:
     ]
     if stored.get("depth", 8) != task.extras.depth:
         differs.append("depth")
-    inputs = {kind: [_digest(p) for p in paths] for kind, paths in task.files.items()}
+    inputs = {kind: [namedfiles.seen(p) for p in paths] for kind, paths in task.files.items()}
     if any(_digests(files.get(kind, [])) != seen for kind, seen in inputs.items()):
         differs.append("pictures that go in")
     return Existing(tuple(differs), is_finished(stored))
@@ -286,7 +281,8 @@ def read(picture: Path, anew: Collection[str] = (), kind: type[Options] = Settin
                 " these anew by their flags"
             )
     found = {
-        name: () if name in anew else _find(files.get(name, []), name, picture) for name in _KINDS
+        name: () if name in anew else namedfiles.find(files.get(name, []), name, picture)
+        for name in _KINDS
     }
     if (
         ("content" not in anew and len(found["content"]) != 1)
@@ -328,45 +324,6 @@ def versions() -> dict[str, str]:
 
 
 _KINDS = ("content", "styles", "style_masks", "content_mask", "init")
-
-
-def _digest(path: Path) -> str | None:
-    """Return a file's digest; None of one that is not there or cannot be read."""
-    try:
-        return digest(path) if os.path.isfile(path) else None
-    except OSError:
-        return None
-
-
-def _find(entries: object, kind: str, picture: Path) -> tuple[Path, ...]:
-    """Return the files of one kind, having checked that they are the same as then."""
-    if not isinstance(entries, list) or len(entries) > provenance.MOST_FILES:
-        raise ImageError(f"{picture}: what it says of its {kind} is damaged")
-    found = []
-    for entry in entries:
-        if not (isinstance(entry, list) and len(entry) == 2 and all(map(is_text, entry))):
-            raise ImageError(f"{picture}: what it says of its {kind} is damaged")
-        if kind == "content" and entry[0] == STDIN:
-            raise UsageError(f"{picture} was made of what came from standard input; give -c anew")
-        path, expected = Path(entry[0]), entry[1]
-        places = [path, picture.parent / path.name]
-        here = [place for place in places if os.path.isfile(place)]
-        if not here:
-            raise UsageError(
-                f"{picture} was made with {path}, which is not here; put it there or give it anew"
-            )
-        same = [place for place in here if _digest(place) == expected]
-        if not same:
-            raise UsageError(
-                f"{here[0]} is not the file that {picture} was made with; put that there, or give"
-                " this anew by its flag"
-            )
-        found.append(same[0])
-    return tuple(found)
-
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and "\0" not in value
 
 
 def warn_of_differences(

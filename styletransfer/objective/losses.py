@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from styletransfer.caffe.layers import INPUT
+from styletransfer.errors import NetworkError
 from styletransfer.objective import newtonschulz
 from styletransfer.objective.term import Matching, Part, Term
 from styletransfer.onnxgrad import GraphBuilder
@@ -200,6 +201,10 @@ class Wasserstein(Matching):
 
     def target(self, value: np.ndarray) -> np.ndarray:
         """Return the covariance's root and the mean side by side, (C, C + 1)."""
+        if not np.isfinite(value).all():
+            raise NetworkError(
+                "what the network makes of the style is not finite; check its weights"
+            )
         values, vectors = np.linalg.eigh(value[:, :-1].astype(np.float64))
         root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
         return np.column_stack([root, value[:, -1]]).astype(value.dtype)

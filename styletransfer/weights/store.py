@@ -32,6 +32,7 @@ _STAND_IN = (
     "the weights of %s are neither here nor reachable, so others stand in (%s), and the picture"
     " differs from the original program's; for the right ones put %s into models/%s/"
 )
+_NOT_COMPARED = "original as the file says: there is no digest to compare with"
 _UNKNOWN = "unknown: not the weights that it says"
 _LOCK = ".lock"
 
@@ -230,7 +231,10 @@ def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -
     doubt = _doubt(network, found)
     if doubt:
         raise WeightsError(doubt)
-    return Status(name, found[0], found[2])
+    said = found[2]
+    if said.identity == acquisition.ORIGINAL and known_weights(name, said.source) is None:
+        said = replace(said, identity=_NOT_COMPARED)
+    return Status(name, found[0], said)
 
 
 def load_ready(

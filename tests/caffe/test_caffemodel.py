@@ -71,13 +71,16 @@ def test_blob_whose_shape_is_not_that_of_its_data(tmp_path, shape):
 
 def test_blob_of_too_many_axes(tmp_path):
     message = blob(np.ones(1, np.float32))
-    message.shape.dim[:] = [1] * 100_000
+    message.shape.dim[:] = [1] * 9
     path = write_caffemodel(tmp_path / "a.caffemodel", {"a": []})
     net = NetParameter.FromString(path.read_bytes())
     net.layer[0].blobs.append(message)
     path.write_bytes(net.SerializeToString())
-    with pytest.raises(NetworkError, match="'a' has a blob with 100000 axes; 32 is the most"):
+    with pytest.raises(NetworkError, match="'a' has a blob with 9 axes; 8 is the most"):
         caffe.read_caffemodel(path)
+    (tmp_path / "mean.binaryproto").write_bytes(message.SerializeToString())
+    with pytest.raises(NetworkError, match="has a blob with 9 axes; 8 is the most"):
+        caffe.read_mean(tmp_path / "mean.binaryproto")
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -157,3 +160,21 @@ def test_file_of_very_many_empty_layers_is_refused_before_it_fills_the_memory(tm
     path.write_bytes(b"\xa2\x06\x80\x64" + layer)
     with pytest.raises(NetworkError, match="is not a caffemodel"):
         caffe.read_caffemodel(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [b"\x2a\x00" * 1001, b"\x3a\x00" * 1001, b"\x3a\x80\x10" + b"\x08\x01" * 1024],
+    ids=["empty data", "empty shapes", "axes"],
+)
+def test_fields_are_counted_however_deep_they_lie(tmp_path, fields):
+    """Each takes two bytes in the file and a hundred or more in memory."""
+    (tmp_path / "mean.binaryproto").write_bytes(fields)
+    with pytest.raises(NetworkError, match="is not a mean file"):
+        caffe.read_mean(tmp_path / "mean.binaryproto")
+    length = bytes([len(fields) & 127 | 128, len(fields) >> 7])
+    layer = b"\x3a" + length + fields
+    layer = b"\xa2\x06" + bytes([len(layer) & 127 | 128, len(layer) >> 7]) + layer
+    (tmp_path / "a.caffemodel").write_bytes(layer)
+    with pytest.raises(NetworkError, match="is not a caffemodel"):
+        caffe.read_caffemodel(tmp_path / "a.caffemodel")

@@ -66,7 +66,7 @@ def test_windows_are_given_once_or_per_axis(tmp_path, param, kernel, strides):
 def test_prototxt_is_bounded(tmp_path):
     path = tmp_path / "a.prototxt"
     path.write_text("# " + "x" * (5 << 20))
-    with pytest.raises(NetworkError, match=r"has 524\d+ bytes; it must have 1 to 4194304"):
+    with pytest.raises(NetworkError, match=r"has 524\d+ bytes; it must have 1 to 1048576"):
         caffe.convert(path, path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(NetworkError, match="is not text"):
@@ -175,18 +175,19 @@ def test_prototxt_that_cannot_be_used(tmp_path, text, message):
     assert len(str(caught.value)) < 1000
 
 
-LONG = "x" * 100_000
+# 36,000 characters: strings that follow each other are one.
+LONG = "\n".join(["x" * 900 + '"'] + ['"' + "x" * 900 + '"'] * 38 + ['"' + "x" * 900])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("".join(f'input: "{LONG}{i}" ' for i in range(9)) + CONVOLUTION, "it has 9 inputs"),
-        (HEADER.replace("dim: 1", "dim: 1 " * 50_000) + CONVOLUTION, "the input 'data' has the"),
+        (HEADER.replace("dim: 1", "dim: 1\n" * 50_000) + CONVOLUTION, "the input 'data' has the"),
         (f'layer {{ name: "{LONG}" type: "{LONG}" }}', "which is not supported"),
         (
             'layer { name: "e" type: "Eltwise" top: "e" eltwise_param { %s } }'
-            % ("coeff: inf " * 50_000),
+            % ("coeff: inf\n" * 50_000),
             r"layer 'e' \(Eltwise\): coefficients is \(inf",
         ),
         (f'{HEADER} "{LONG}"', "it is not a prototxt of Caffe"),
@@ -203,3 +204,20 @@ def test_what_is_quoted_of_a_file_is_bounded(tmp_path, text, message):
 def test_a_name_that_no_file_can_have_is_an_error():
     with pytest.raises(NetworkError, match=r"cannot read a.b: embedded null byte"):
         caffe.convert("a\0b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name: "' + "\\n" * 1100 + '"', "it has a line of 2208 characters; 2000 is the most"),
+        ("\x0c".join(["input_dim: 1"] * 300), "it has a line of 3899 characters; 2000 is the most"),
+        (("#" + "\\" * 101 + "\n") * 10, "it has more than 1000 backslashes"),
+        ("layer { include {\n" * 3000, "is no prototxt of Caffe: it is nested too deep"),
+        ("x {\n" * 3000, "is no prototxt of Caffe: it is nested too deep"),
+    ],
+    ids=["line", "other ends of lines", "backslashes", "nested", "nested in what is not known"],
+)
+def test_what_takes_protobuf_long_is_refused(tmp_path, text, message):
+    (tmp_path / "net.prototxt").write_bytes(text.encode())
+    with pytest.raises(NetworkError, match=message):
+        caffe.convert(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")

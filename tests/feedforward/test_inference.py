@@ -1,6 +1,7 @@
 """Networks as files for everyone."""
 
 import dataclasses
+import zipfile
 
 import numpy as np
 import onnx
@@ -183,3 +184,44 @@ def test_what_is_no_network_of_ours_is_told(tmp_path):
     path.write_bytes(inference.network(of, weights, {}).SerializeToString())
     with pytest.raises(UsageError, match="no network that this program trained"):
         trained.read(path)
+
+
+@pytest.mark.parametrize("how", ["letters", "member", "compressed", "order"])
+def test_what_no_checkpoint_has_is_refused(tmp_path, how):
+    settings = configuration.read({"arch": "pytorch", "width": 2, "style_image": "a.jpg"})
+    path = checkpoints.write(
+        tmp_path, Checkpoint({"steps": np.array(3)}, trained.plain(settings), {})
+    )
+    with np.load(path) as data:
+        arrays = dict(data)
+    facts = arrays["facts"]
+    if how == "letters":  # str() of such raises SystemError, now or later
+        arrays["facts"] = np.frombuffer(facts.tobytes()[:-4] + b"\xff" * 4, facts.dtype)[0:1]
+        arrays["facts"] = arrays["facts"].reshape(())
+    elif how == "order":
+        arrays["facts"] = facts.astype(facts.dtype.newbyteorder(">"))
+    (np.savez_compressed if how == "compressed" else np.savez)(path, **arrays)
+    if how == "member":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("parameters", b"no array")
+    with pytest.raises(StyleTransferError, match="is no checkpoint, or damaged"):
+        trained.read(path)
+
+
+@pytest.mark.parametrize("how", ["kind", "numbers", "text"])
+def test_damaged_weights_are_told(tmp_path, how):
+    settings = configuration.read({"arch": "pytorch", "width": 2, "style_image": "a.jpg"})
+    weights = architecture.initial_parameters(trained.architecture_of(settings), 0)
+    trained.save(tmp_path / "x.onnx", Trained(settings, weights, 3, {}))
+    model = onnx.load(tmp_path / "x.onnx")
+    name = architecture.parameters(trained.architecture_of(settings))[0].name
+    (tensor,) = (t for t in model.graph.initializer if t.name == name)
+    if how == "kind":
+        tensor.data_type = 99
+    elif how == "numbers":
+        tensor.raw_data = tensor.raw_data[:-4]
+    else:
+        tensor.data_type = onnx.TensorProto.STRING
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(StyleTransferError, match=f"x.onnx is damaged in {name}: "):
+        trained.read(tmp_path / "x.onnx")

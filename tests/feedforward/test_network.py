@@ -147,3 +147,55 @@ def test_unknown_operators_of_the_future():
     model.opset_import[0].version = 99
     with pytest.raises(NetworkError, match="cannot convert its operators of version 99"):
         network.read(model.SerializeToString())
+
+
+def test_damage_of_any_kind_is_told():
+    model = painted("Sigmoid")
+    del model.graph.node[0].input[:]
+    with pytest.raises(NetworkError, match="The network cannot paint: "):
+        network.read(model.SerializeToString())
+    model = painted("Sigmoid")
+    model.graph.initializer[0].raw_data = b""
+    with pytest.raises(NetworkError, match="The network cannot paint: "):
+        network.read(model.SerializeToString())
+
+
+def test_metadata_that_are_no_text_are_passed_over():
+    model = painted("Sigmoid")
+    model.metadata_props.add(key="ab", value="ab")
+    data = model.SerializeToString().replace(b"\x02ab", b"\x02\xff\xff")
+    assert network.read(data).order == "RGB"
+
+
+def test_fields_are_counted():
+    with pytest.raises(NetworkError, match="is no ONNX file"):
+        network.read(b"\x3a\x00" * 300_000)
+
+
+@pytest.mark.parametrize("how", ["Expand", "Pad", "Resize", "MatMul", "Concat"])
+def test_small_files_take_no_more_memory_than_pictures_need(how):
+    """Its mean is added to the picture, so that it paints."""
+    maker = Maker()
+    match how:
+        case "Expand":
+            mean = maker.op("ReduceMean", "input1", keepdims=1)
+            large = maker.op("Expand", mean, maker.constant(np.array([1, 1, 40_000, 40_000])))
+        case "Pad":
+            sides = np.array([0, 0, 20_000, 20_000] * 2)
+            large = maker.op("Pad", "input1", maker.constant(sides))
+        case "Resize":
+            scales = maker.constant(np.array([1, 1, 400, 400], np.float32))
+            large = maker.op("Resize", "input1", "", scales)
+        case "MatMul":
+            column = maker.op("Reshape", "input1", maker.constant(np.array([-1, 1])))
+            row = maker.op("Reshape", "input1", maker.constant(np.array([1, -1])))
+            large = maker.op("MatMul", column, row)
+        case "Concat":
+            large = "input1"
+            for _ in range(20):
+                large = maker.op("Concat", large, large, axis=1)
+    mean = maker.op("ReduceMean", large, keepdims=0)
+    maker.op("Add", "input1", mean, output="output1")
+    model = maker.model(18, [1, 3, "h", "w"])
+    with pytest.raises(NetworkError, match="which is too much for a picture"):
+        network.read(model.SerializeToString())

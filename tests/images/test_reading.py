@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import types
 import zlib
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageFile, features
 
 from styletransfer import images
 from styletransfer.errors import ImageError
+from styletransfer.images import reading
 
 
 def as_bytes(rgb):
@@ -254,6 +256,7 @@ def test_nothing_is_said_on_the_terminal_of_an_odd_file(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff_with(277, (277, 3, 1, 100)))  # 100 channels
     code = """
 import sys
+import tracemalloc
 from styletransfer import images
 try:
     images.load(sys.argv[1])
@@ -333,3 +336,51 @@ def test_heic_is_read_with_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", package)
     (tmp_path / "a.heic").write_bytes(HEIC[:24] + b"\xff" * 105)
     assert (images.load(tmp_path / "a.heic") == np.ones((7, 5, 3))).all()
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "tif"])
+def test_what_a_picture_takes_is_the_result_and_a_band(tmp_path, suffix):
+    """A small file of one colour takes no more than its pixels do: 12 bytes, and 4 of opacity."""
+    side = 3000
+    picture = Image.new("P" if suffix == "gif" else "RGB", (side, side))
+    options = {"transparency": 0} if suffix == "gif" else {}
+    picture.save(tmp_path / f"a.{suffix}", **options)
+    tracemalloc.start()
+    try:
+        images.load(tmp_path / f"a.{suffix}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    result = side * side * (16 if suffix == "gif" else 12)
+    assert peak < result + 64 * reading._BAND_PIXELS
+
+
+def test_bands_are_parts_of_the_whole(tmp_path, rgb, monkeypatch):
+    pictures = [Image.fromarray((rgb * 255).round().astype(np.uint8)).convert("RGBA")]
+    pictures[0].putalpha(Image.linear_gradient("L").resize(pictures[0].size))
+    pictures += [pictures[0].convert(mode) for mode in ("1", "L", "LA", "P", "RGB")]
+    pictures.append(Image.fromarray(np.arange(240, dtype=np.uint16).reshape(12, 20) * 200))
+    for picture in pictures:
+        picture.save(tmp_path / "a.png")
+        whole = images.load_with_alpha(tmp_path / "a.png")
+        with monkeypatch.context() as context:
+            context.setattr(reading, "_BAND_PIXELS", 50)
+            parts = images.load_with_alpha(tmp_path / "a.png")
+        np.testing.assert_array_equal(parts[0], whole[0])
+        assert (parts[1] is None) == (whole[1] is None)
+        if whole[1] is not None:
+            np.testing.assert_array_equal(parts[1], whole[1])
+
+
+def test_a_length_in_a_file_takes_no_memory(tmp_path):
+    """Pillow asks for as much as a chunk says that it has, up to 4 GB."""
+    data = png(3, 2, (b"IDAT", zlib.compress(bytes(20))))
+    place = data.index(b"IDAT")
+    (tmp_path / "a.png").write_bytes(data[: place - 4] + b"\xff\0\0\0" + data[place:])
+    tracemalloc.start()
+    try:
+        images.load(tmp_path / "a.png")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000

@@ -64,7 +64,7 @@ def test_any_end_of_a_run_can_be_read(tmp_path, reason):
 
 
 def test_a_name_that_no_file_can_have_is_not_here(tmp_path):
-    files = {"content": [["n" * 4000, "0"]], "styles": [["x", "0"]]}
+    files = {"content": [["n" * 4000 + ".png", "0"]], "styles": [["x", "0"]]}
     with pytest.raises(UsageError, match="which is not here"):
         recipe.read(hostile(tmp_path, files=files))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+from styletransfer.errors import NetworkError
 from styletransfer.objective.losses import (
     RIDGE,
     Content,
@@ -304,3 +305,12 @@ def test_names():
     assert Gram("conv1_1", "style 2").name == "style 2/conv1_1"
     assert Wasserstein("conv1_1", "night").name == "night/conv1_1"
     assert TotalVariation().name == "total variation"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_have_no_root(value):
+    """NumPy raises an error of its own."""
+    moments = np.eye(3, 4)
+    moments[1, 1] = value
+    with pytest.raises(NetworkError, match="is not finite; check its weights"):
+        Wasserstein("layer").target(moments)

@@ -1,7 +1,9 @@
 """Weights out of every container, against what was put in."""
 
+import contextlib
 import random
 
+import h5py
 import numpy as np
 import onnx
 import pytest
@@ -184,3 +186,89 @@ def test_digest_depends_on_the_weights_alone():
     assert containers.weights_digest(weights) == containers.weights_digest(strided)
     weights["conv1_1"][0][0, 0, 0, 0] += 1
     assert containers.weights_digest(weights) != containers.weights_digest(strided)
+
+
+def test_hdf5_that_is_damaged_inside_is_refused(tmp_path):
+    """The reader raises RuntimeError for some of it."""
+    network = short_vgg()
+    whole = tmp_path / "whole.h5"
+    write_hdf5(whole, random_weights(network))
+    data = whole.read_bytes()
+    path = tmp_path / "net.h5"
+    rng = random.Random(1)
+    for _ in range(200):
+        damaged = bytearray(data)
+        for _ in range(8):
+            damaged[rng.randrange(3000)] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(WeightsError):
+            containers.read("hdf5", path, network)
+
+
+def graph_of(*nodes: onnx.NodeProto, outputs: int = 1) -> bytes:
+    ends = [helper.make_tensor_value_info("end", onnx.TensorProto.FLOAT, None)] * outputs
+    return helper.make_model(helper.make_graph(nodes, "g", [], ends)).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (graph_of(outputs=0), "index"),
+        (graph_of(helper.make_node("Relu", [], ["end"])), "graph is not that of"),
+        (graph_of(helper.make_node("Conv", ["a"], ["end"])), "graph is not that of"),
+        # A circle, and a graph of 2 ** 60 ways.
+        (graph_of(helper.make_node("Relu", ["end"], ["end"])), "too many nodes"),
+        (
+            graph_of(
+                *(
+                    helper.make_node("Concat", [f"{i}"] * 2, [f"{i + 1}"], axis=1)
+                    for i in range(60)
+                ),
+                helper.make_node("Relu", ["60"], ["end"]),
+            ),
+            "too many nodes",
+        ),
+        (b"\x3a\x00" * 300_000, "too many fields"),
+        (b"\x3a\x80\x02" + b"\x0a\x00" * 128 + b"\x12" * 10, "ends in a"),
+    ],
+    ids=["no output", "no input", "no weight", "circle", "branches", "fields", "cut"],
+)
+def test_onnx_that_no_converter_writes_is_refused(tmp_path, data, expected):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(data)
+    assert expected in reason("onnx", path, NETWORKS["googlenet"])
+
+
+def test_file_that_is_too_long_is_not_read(tmp_path):
+    with (tmp_path / "net.bin").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    for container in ("codebook", "onnx", "hdf5"):
+        assert "more than 1073741824 bytes" in reason(container, tmp_path / "net.bin", short_vgg())
+
+
+@pytest.mark.parametrize("how", ["link", "external", "virtual", "texts"])
+def test_hdf5_never_follows_data_in_other_files(tmp_path, how):
+    network = short_vgg()
+    write_hdf5(tmp_path / "other.h5", random_weights(network))
+    (tmp_path / "secret").write_bytes(bytes(1 << 20))
+    path = tmp_path / "net.h5"
+    write_hdf5(path, random_weights(network))
+    with h5py.File(path, "a") as file:
+        if how == "link":
+            del file["block1_conv2"]
+            file["block1_conv2"] = h5py.ExternalLink(tmp_path / "other.h5", "block1_conv2")
+        group = file["block1_conv1"]
+        del group["block1_conv1_b_1:0"]
+        if how == "external":
+            where = [(str(tmp_path / "secret"), 0, 256)]
+            group.create_dataset("b", (64,), "f4", external=where)
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((64,), "f4")
+            name = "block1_conv1/block1_conv1_b_1:0"
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", name, (64,))
+            group.create_virtual_dataset("b", layout)
+        elif how == "texts":
+            group.create_dataset("b", (64,), "S1000000")
+        else:
+            group["b"] = np.zeros(64, np.float32)
+    assert "lies in another file" in reason("hdf5", path, network)

