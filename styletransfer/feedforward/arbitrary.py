@@ -47,7 +47,7 @@ class Predictor:
 
     def numbers(self, picture: np.ndarray) -> np.ndarray:
         """Return the numbers of a picture, float RGB in [0, 1], whose proportions are kept."""
-        key = hashlib.sha256(picture.tobytes()).hexdigest()
+        key = hashlib.sha256(picture.tobytes()).hexdigest() + str(picture.shape)
         if key not in self._known:
             self._known[key] = self._computed(picture)
             while len(self._known) > MOST_KNOWN:
