@@ -3,13 +3,14 @@
 import argparse
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
 from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
-from styletransfer.cli.files import file_name, file_path
+from styletransfer.cli.files import check_there, file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
@@ -42,7 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " FRAMES` makes the film -o of frames, with --times-of for their times and the sound",
     )
     add = parser.add_argument_group("in and out").add_argument
-    add("-s", "--style-img", nargs="+", type=file_path, metavar="FILE", help="the style images")
+    add(
+        "-s",
+        "--style-img",
+        nargs="+",
+        action="extend",
+        type=file_path,
+        metavar="FILE",
+        help="the style images",
+    )
     add(
         "-o",
         "--output",
@@ -117,9 +126,9 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"one film at a time; {' '.join(words)[:200]} are {len(words)}")
     with logging_to_file(options.log):
         if half == "split":
-            return _split(Path(words[1]), options)
+            return _split(_source(words[1]), options)
         if half == "join":
-            return _join(Path(words[1]), options)
+            return _join(_source(words[1]), options)
         return _run(options)
 
 
@@ -143,8 +152,9 @@ def _task(options: argparse.Namespace) -> "FilmTask":
     """Return what the arguments ask for, as a value."""
     from styletransfer.jobs.film import FilmExtras, FilmTask
 
-    source = file_path(options.film[0])
+    source = _source(options.film[0])
     styles = tuple(options.style_img or ())
+    check_there(styles)
     film_values = {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
     how = _settings(options)
     extras = FilmExtras(
@@ -156,6 +166,14 @@ def _task(options: argparse.Namespace) -> "FilmTask":
     )
     output = Path(options.output) if options.output else _named(source, styles, how, options)
     return FilmTask(source, styles, output, how, settings.make(Film, film_values), extras)
+
+
+def _source(text: str) -> Path:
+    """Return the path of a film, which is there, or a pattern."""
+    path = file_path(text)
+    if not (os.path.exists(path) or "%" in path.name or "*" in path.name):
+        raise UsageError(f"there is no film {path}; check the path")
+    return path
 
 
 def _settings(options: argparse.Namespace) -> Settings | Painting:

@@ -296,6 +296,8 @@ def _paint(
                     picture, state, facts = painter.paint(frame.picture(), state, link)
                 else:
                     picture, state, facts = brush(chosen, frame.picture(), state, link)
+            except UsageError:  # it would be the same for every frame
+                raise
             except (StyleTransferError, MemoryError, RuntimeError) as error:
                 taken = time.monotonic() - begun
                 yield _Made(chosen, frame, taken, before, anchor, error=error)
@@ -316,6 +318,8 @@ class _Run:
         self._began = time.monotonic()
         self._painted = 0
         self._failed: dict[int, str] = {}
+        # Frames that others, which have failed, will go on from.
+        self._needed = {record.before for record in manifest.records.values() if record.error}
         self._there = sum(self._turns(frame) for frame in plan.frames)
 
     def run(self) -> FilmOutcome:
@@ -466,7 +470,7 @@ class _Run:
             assert made.error is not None
             self._fail(index, chosen, made.before, made.anchor, made.error, made.seconds)
             return
-        if chosen != order[-1]:
+        if chosen != order[-1] and not self._plan.task.film.no_coherence:
             self._kept.save_state(number, made.state.to_arrays(), turn)
         digest = self._kept.save(number, made.picture, turn)
         self._manifest.add(
@@ -483,9 +487,8 @@ class _Run:
                 anchor=made.anchor.number,
             )
         )
-        place = order.index(chosen)
-        if place and self._is_done(order[place - 1]):
-            self._kept.forget_state(order[place - 1].number, turn)
+        if made.before is not None and made.before.number not in self._needed:
+            self._kept.forget_state(made.before.number, turn)
         if turn > 1:
             self._kept.frame(number, turn - 1).unlink(missing_ok=True)
         self._failed.pop(number, None)
@@ -515,6 +518,7 @@ class _Run:
             )
         )
         self._failed[chosen.number] = text
+        self._needed.add(number)
         self._tell(chosen, seconds, 0, None, text)
 
     def _tell(

@@ -109,8 +109,10 @@ def test_what_cannot_work_is_told_in_a_sentence(run, clip, tmp_path, flags, sent
     assert "Traceback" not in err
 
 
-def test_no_film_is_told(run, tmp_path):
-    assert run(tmp_path / "no.mp4", "-s", NIGHT)[0] == 1
+def test_no_film_is_told(run, clip, tmp_path):
+    code, _, err = run(tmp_path / "no.mp4", "-s", NIGHT)
+    assert (code, "there is no film" in err) == (2, True)
+    assert run(clip, "-s", tmp_path / "no.jpg")[0] == 2
     text = tmp_path / "text.mp4"
     text.write_text("no film")
     code, _, err = run(text, "-s", NIGHT, "-o", tmp_path / "x.mp4")

@@ -158,6 +158,18 @@ def test_frames_that_fail_again_are_told_and_the_film_waits(clip, tmp_path):
     assert painter.calls == 1
 
 
+def test_what_is_wrong_with_every_frame_ends_the_film_at_once(clip, tmp_path):
+    class Wrong(FakePainter):
+        def paint(self, frame, state, link):
+            super().paint(frame, state, link)
+            raise UsageError("there is no such style")
+
+    painter = Wrong()
+    with pytest.raises(UsageError, match="no such style"):
+        made(task(clip, tmp_path), painter)
+    assert painter.calls == 1
+
+
 def test_a_film_that_is_stopped_says_what_is_left(clip, tmp_path):
     asked, count = task(clip, tmp_path), []
     outcome = made(asked, None, Watch(count.append, lambda: len(count) >= 7))
