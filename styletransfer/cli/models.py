@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from styletransfer.cli.arguments import add_common
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS
+from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS, SAMPLES
 
 if TYPE_CHECKING:
     from styletransfer.weights import Status
@@ -62,6 +62,10 @@ def _list(options: argparse.Namespace) -> int:
                 f"    where none of these is reachable: {place}, {origin.identity},"
                 f" {origin.precision} ({origin.licence})"
             )
+    samples = weights.shipped_path(SAMPLES)
+    if samples is not None:
+        say(f"{SAMPLES}: {samples}")
+        say("    made by this project of multistyle26 and of its sample pictures (Apache-2.0)")
     say(f"looked for in {', '.join(map(str, folders))}")
     return 0
 

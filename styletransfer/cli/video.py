@@ -273,9 +273,9 @@ def _described(plan: "Plan") -> str:
 
 def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) -> int:
     """Say what a film comes to."""
-    from styletransfer.jobs import filming
+    from styletransfer.jobs import outlook
 
-    guess = _watched(options, lambda watch: filming.estimate(plan, machine, watch))
+    guess = _watched(options, lambda watch: outlook.estimate(plan, machine, watch))
     facts = {
         "frames": plan.count,
         "shots": [shot[0].number for shot in plan.shots],

@@ -1,52 +1,41 @@
 """Films painted on this machine: frame by frame, kept as they come, and put together in the end."""
 
 import contextlib
-import itertools
 import logging
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from styletransfer import images, locks
+from styletransfer import locks
 from styletransfer.errors import (
-    DamagedFilmError,
     FilmError,
-    StyleTransferError,
     UsageError,
     explain,
 )
-from styletransfer.images import sizes
 from styletransfer.jobs import film as films
+from styletransfer.jobs import joining, outlook
 from styletransfer.jobs.film import Chosen, Plan
+from styletransfer.jobs.frames import Made, Start, paint
 from styletransfer.jobs.local import Watch
 from styletransfer.jobs.painters import Opened, open_painter
 from styletransfer.jobs.task import Machine
 from styletransfer.progress import FilmProgress
-from styletransfer.settings import Painting
-from styletransfer.video import sink, source
-from styletransfer.video.flow import Link, Tracker, ahead
-from styletransfer.video.frame import Frame
+from styletransfer.video.flow import Link
 from styletransfer.video.kept import Kept
 from styletransfer.video.manifest import Manifest, Record
-from styletransfer.video.order import Order
 from styletransfer.video.painter import (
     Facts,
     FramePainter,
     RepeatingPainter,
     State,
     floats,
-    rounded,
 )
 
 logger = logging.getLogger(__name__)
-
-SHEET_SIDE = 256
-"""The longest side of a frame on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -73,29 +62,6 @@ class FilmOutcome:
     wanted: int
     failed: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a film will take.
-
-    Attributes
-    ----------
-    size : tuple of int
-        Width and height of what is painted.
-    seconds : float
-        How long all frames take, at the rate of the first one.
-    memory : int or None
-        The most bytes that the process had by then; None where the system does not say.
-    device, model : str
-        What paints, and where.
-    """
-
-    size: tuple[int, int]
-    seconds: float
-    memory: int | None
-    device: str
-    model: str
 
 
 def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
@@ -134,177 +100,11 @@ def make_with(plan: Plan, opened: Opened, watch: Watch) -> FilmOutcome:
         return _Run(plan, opened.painter, watch, kept, manifest).run()
 
 
-def estimate(plan: Plan, machine: Machine, watch: Watch) -> Estimate:
-    """Paint the first frame, a part of it by optimisation, and return what all will take."""
-    task, settings = plan.task, plan.task.settings
-    frame = next(_frames(plan, plan.shots[0][:1])).picture()
-    if isinstance(settings, Painting):
-        opened = open_painter(task, machine, watch)
-        _timed(opened.painter, frame)  # the first time graphs are made
-        seconds, picture = _timed(opened.painter, frame)
-        total = seconds * plan.count
-    else:
-        few, more = 2, 6
-        times = []
-        for iterations in (few, more):
-            tried = replace(task, settings=replace(settings, n_iter=iterations))
-            opened = open_painter(tried, machine, watch)
-            seconds, picture = _timed(opened.painter, frame)
-            times.append(seconds)
-        iteration = max(times[1] - times[0], 0) / (more - few)
-        following = task.film.following(settings.n_iter)
-        first = len(plan.shots)
-        total = iteration * (first * settings.n_iter + (plan.count - first) * following)
-        total *= task.film.passes
-    size = (picture.shape[1], picture.shape[0])
-    return Estimate(size, total, _peak_memory(), opened.device, settings.model)
-
-
-def _timed(painter: FramePainter, frame: np.ndarray) -> tuple[float, np.ndarray]:
-    start = time.perf_counter()
-    picture, _, _ = painter.paint(frame, painter.begin(), None)
-    return time.perf_counter() - start, picture
-
-
-def _peak_memory() -> int | None:
-    """Return the most bytes that this process has had, None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FilmError(f"{folder} cannot be made: {error.strerror}; give another -o.") from None
-
-
-_CHUNK = 16  # frames that are in memory at a time where a film is read backwards
-
-
-def _frames(plan: Plan, chosen: Sequence[Chosen]) -> Iterator[Frame]:
-    """Read some of a film's frames, in the order of time or against it, as they are given."""
-    if chosen[0].number > chosen[-1].number:
-        for start in range(0, len(chosen), _CHUNK):
-            part = list(reversed(chosen[start : start + _CHUNK]))
-            yield from reversed(list(_frames(plan, part)))
-        return
-    wanted = {frame.number for frame in chosen}
-    try:
-        for frame in source.read(plan.source, chosen[0].number, chosen[-1].number + 1):
-            if frame.number in wanted:
-                yield frame
-    except DamagedFilmError:
-        return  # the plan says so already
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where painting goes on in a shot.
-
-    Attributes
-    ----------
-    seen : tuple of Chosen
-        The frames that are painted already, and that flow looks back to.
-    anchor : int
-        The number of that which the next ones are held to.
-    state : object
-        What the painter remembers after the last one; None at the beginning of a shot.
-    """
-
-    seen: tuple[Chosen, ...] = ()
-    anchor: int = 0
-    state: State | None = None
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A frame that is painted, or has failed.
-
-    Attributes
-    ----------
-    chosen, frame
-        Which one.
-    seconds : float
-        How long it took.
-    before, anchor : Chosen or None
-        What it goes on from, and what the next ones are held to.
-    picture : ndarray or None
-        As it is kept, uint16; None where it failed.
-    state, facts
-        What is remembered after it, and how it was painted.
-    error : Exception or None
-        Why it failed.
-    """
-
-    chosen: Chosen
-    frame: Frame
-    seconds: float
-    before: Chosen | None
-    anchor: Chosen
-    picture: np.ndarray | None = None
-    state: State | None = None
-    facts: Facts = field(default_factory=Facts)
-    error: Exception | None = None
-
-
-Brush = Callable[[Chosen, np.ndarray, State, Link | None], tuple[np.ndarray, State, Facts]]
-"""What paints a frame, given what it is, its pixels, what is remembered, and its motion."""
-
-
-def _paint(
-    plan: Plan,
-    painter: FramePainter,
-    run: Sequence[Chosen],
-    start: _Start,
-    brush: Brush | None = None,
-) -> Iterator[_Made]:
-    """Paint frames that follow each other in a shot; after one that fails there is no other.
-
-    They come in the order of time, or against it; `brush` paints them, by default `painter`.
-    """
-    tracker = None
-    if not plan.task.film.no_coherence:
-        tracker = Tracker(painter.offsets, anchored=painter.anchored)
-    seen = list(start.seen)
-    state = painter.begin() if start.state is None else start.state
-    known = {chosen.number: chosen for chosen in (*start.seen, *run)}
-    ready = {chosen.number for chosen in start.seen}
-
-    def linked() -> Iterator[tuple[Frame, Link | None]]:
-        for frame in _frames(plan, [*start.seen, *run]):
-            if tracker is None:
-                yield frame, None
-            elif frame.number in ready:
-                tracker.remember(frame.pixels, anchor=frame.number == start.anchor)
-            else:
-                yield frame, tracker.follow(frame.pixels)
-
-    with contextlib.closing(ahead(linked())) as stream:
-        for frame, link in stream:
-            chosen, begun = known[frame.number], time.monotonic()
-            if link is None:
-                seen, state = [], painter.begin()
-            before = seen[-1] if seen else None
-            anchor = seen[-link.anchor.offset] if link and link.anchor else before or chosen
-            try:
-                if brush is None:
-                    picture, state, facts = painter.paint(frame.picture(), state, link)
-                else:
-                    picture, state, facts = brush(chosen, frame.picture(), state, link)
-            except UsageError:  # it would be the same for every frame
-                raise
-            except (StyleTransferError, MemoryError, RuntimeError) as error:
-                taken = time.monotonic() - begun
-                yield _Made(chosen, frame, taken, before, anchor, error=error)
-                return
-            taken = time.monotonic() - begun
-            yield _Made(chosen, frame, taken, before, anchor, rounded(picture), state, facts)
-            seen.append(chosen)
 
 
 class _Run:
@@ -326,7 +126,7 @@ class _Run:
         """Paint what is missing, try what failed once more, and write the film."""
         task = self._plan.task
         if task.extras.preview and self._there < self._plan.paintings:
-            _preview(self._plan, self._painter)
+            outlook.preview(self._plan, self._painter)
         complete = self._is_complete()
         if complete and task.output.exists():
             logger.info("%s is there already", task.output)
@@ -341,7 +141,7 @@ class _Run:
                     self._paint_again(index, shot, turn)
         if not self._is_complete():
             return self._outcome(None)
-        _write(self._plan, self._picture)
+        joining.write(self._plan, self._picture)
         if not task.extras.keep_frames:
             self._kept.clear()
         return self._outcome(task.output)
@@ -401,7 +201,7 @@ class _Run:
         """Paint frames that follow each other; return those that are painted or have failed."""
         through: set[int] = set()
         start = self._start(shot[:first])
-        for made in _paint(self._plan, self._painter, shot[first : first + length], start):
+        for made in paint(self._plan, self._painter, shot[first : first + length], start):
             through.add(made.chosen.number)
             self._note(index, shot, made)
             if self._watch.stopped():
@@ -434,22 +234,22 @@ class _Run:
             return painter.repaint(frame, own, state, link)
 
         start = self._start(done, turn)
-        for made in _paint(self._plan, painter, order[len(done) :], start, brush):
+        for made in paint(self._plan, painter, order[len(done) :], start, brush):
             if made.error is not None:
                 raise made.error
             self._note(index, order, made, turn)
             if self._watch.stopped():
                 return
 
-    def _start(self, before: Sequence[Chosen], turn: int = 1) -> _Start:
+    def _start(self, before: Sequence[Chosen], turn: int = 1) -> Start:
         """Return where painting goes on after the last frame of a shot that is done."""
         done = {frame.number: frame for frame in before if self._is_done(frame)}
         if not done or self._plan.task.film.no_coherence:
-            return _Start()
+            return Start()
         records, last = self._manifest.records, [*done][-1]
         arrays = self._kept.load_state(last, turn)
         if arrays is None:
-            return _Start()
+            return Start()
         anchor = records[last].anchor
         held = self._painter.anchored
         chain: list[Chosen] = []
@@ -461,9 +261,9 @@ class _Run:
             if not held and len(chain) >= max(self._painter.offsets):
                 break
             number = records[number].before
-        return _Start(tuple(reversed(chain)), anchor, self._painter.restore(arrays))
+        return Start(tuple(reversed(chain)), anchor, self._painter.restore(arrays))
 
-    def _note(self, index: int, order: Sequence[Chosen], made: _Made, turn: int = 1) -> None:
+    def _note(self, index: int, order: Sequence[Chosen], made: Made, turn: int = 1) -> None:
         """Keep a frame, and say so; what is not needed any more is deleted."""
         chosen, number = made.chosen, made.chosen.number
         if made.picture is None or made.state is None:
@@ -547,15 +347,15 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
     began = time.monotonic()
     count = 0
     if plan.task.extras.preview:
-        _preview(plan, painter)
-    with _sink(plan) as target:
+        outlook.preview(plan, painter)
+    with joining.open_sink(plan) as target:
         for shot in plan.shots:
-            for made in _paint(plan, painter, shot, _Start()):
+            for made in paint(plan, painter, shot, Start()):
                 if made.picture is None:
                     assert made.error is not None
                     raise made.error
                 chosen, facts = made.chosen, made.facts
-                alpha = _fitted(made.frame.alpha, made.picture)
+                alpha = joining.fitted(made.frame.alpha, made.picture)
                 target.add(made.picture, chosen.time, chosen.duration, alpha)
                 count += 1
                 name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
@@ -566,55 +366,3 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
                     target.abandon()
                     return FilmOutcome(None, count, 0, plan.count, seconds=since)
     return FilmOutcome(plan.task.output, count, 0, plan.count, seconds=time.monotonic() - began)
-
-
-def _preview(plan: Plan, painter: FramePainter) -> None:
-    """Write a contact sheet of frames evenly spread, each painted alone."""
-    frames = list(plan.frames)
-    count = min(plan.task.extras.preview or 0, len(frames))
-    places = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
-    pictures, labels = [], []
-    for place in places:
-        (frame,) = _frames(plan, [frames[place]])
-        picture, _, _ = painter.paint(frame.picture(), painter.begin(), None)
-        scale = min(1.0, SHEET_SIDE / max(picture.shape[:2]))
-        size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
-        pictures.append(np.clip(sizes.resize_smoothly(picture, size), 0, 1))
-        labels.append(f"{float(frames[place].time):.2f} s")
-    images.save(plan.task.preview, images.contact_sheet(pictures, labels))
-    logger.info("a preview of %d frames is in %s", len(pictures), plan.task.preview)
-
-
-def _sink(plan: Plan) -> sink.Sink:
-    """Open the film to write."""
-    return sink.Sink(
-        Order(
-            plan.task.output,
-            plan.source,
-            plan.begin,
-            plan.end,
-            plan.rate,
-            plan.source.alpha,
-            plan.shots[0][0].number,
-        )
-    )
-
-
-def _write(plan: Plan, picture_of: Callable[[Chosen], np.ndarray]) -> None:
-    """Put the film together of its frames, and of what the source has besides."""
-    frames = list(plan.frames)
-    opacities: Iterator[np.ndarray | None] = itertools.repeat(None)
-    if plan.source.alpha:
-        opacities = (frame.alpha for frame in _frames(plan, frames))
-    with _sink(plan) as target:
-        for chosen, alpha in zip(frames, opacities, strict=False):
-            picture = picture_of(chosen)
-            target.add(picture, chosen.time, chosen.duration, _fitted(alpha, picture))
-
-
-def _fitted(alpha: np.ndarray | None, picture: np.ndarray) -> np.ndarray | None:
-    """Return the opacity of a frame at the size that it is painted at."""
-    if alpha is None or alpha.shape == picture.shape[:2]:
-        return alpha
-    unit = alpha / np.float32(np.iinfo(alpha.dtype).max)
-    return np.clip(sizes.resize_smoothly(unit, picture.shape[:2]), 0, 1).astype(np.float32)

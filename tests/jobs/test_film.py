@@ -9,7 +9,7 @@ import pytest
 
 from styletransfer import images, locks
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.jobs import film, filming
+from styletransfer.jobs import film, filming, outlook
 from styletransfer.jobs.film import FilmExtras, FilmTask
 from styletransfer.jobs.local import Watch
 from styletransfer.jobs.painters import Opened
@@ -274,7 +274,7 @@ def test_another_run_of_the_same_film_is_refused(clip, tmp_path):
 
 
 def test_an_estimate_is_of_all_frames(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(filming, "open_painter", lambda *_: Opened(FakePainter(), "CPU", ""))
-    guess = filming.estimate(film.plan(task(clip, tmp_path)), Machine(), Watch())
+    monkeypatch.setattr(outlook, "open_painter", lambda *_: Opened(FakePainter(), "CPU", ""))
+    guess = outlook.estimate(film.plan(task(clip, tmp_path)), Machine(), Watch())
     assert guess.size == (64, 48)
     assert 0 < guess.seconds < 36
