@@ -21,6 +21,7 @@ from styletransfer.images.arrays import as_rgb
 from styletransfer.progress import Download
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Painting, make
+from styletransfer.settings.choices import SAMPLES
 from styletransfer.text import clause
 
 ARBITRARY = "arbitrary"
@@ -39,8 +40,9 @@ class Stylizer:
     ----------
     model : str, path or bytes
         ``"arbitrary"`` takes any painting as the style; ``"multistyle26"`` has 26 styles of its
-        own. Both are fetched on first use. Otherwise the path of an ONNX file, or what is in one,
-        of a network from images to images.
+        own. Both are fetched on first use. ``"samples"`` has those 26 and the styles of the sample
+        pictures, 26 and following, and is part of this project. Otherwise the path of an ONNX
+        file, or what is in one, of a network from images to images.
     gpu_id : int or None
         Number of a CUDA device, or -1 for the CPU.
     threads : int
@@ -110,10 +112,12 @@ class Stylizer:
             source = weights.load_ready(arbitrary.TRANSFORM, folders, report, progress)
         elif isinstance(model, str) and model in weights.READY:
             source = weights.load_ready(model, folders, report, progress)
+        elif model == SAMPLES and (shipped := weights.shipped_path(SAMPLES)) is not None:
+            source = shipped
         elif not isinstance(model, bytes) and not Path(model).is_file():
             raise UsageError(
                 f"{clause(model, 200)!r} is neither a network nor a file; choose {ARBITRARY},"
-                " multistyle26, or an ONNX file"
+                f" multistyle26, {SAMPLES}, or an ONNX file"
             )
         self._painter = Painter(read(source, order, takes, gives), device)
         own = self._painter.network.styles

@@ -12,6 +12,9 @@ NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
 PAINTERS = ("multistyle26", "arbitrary_predict", "arbitrary_transform")
 """Published networks that paint in one pass; the last two are one painter together."""
 
+SAMPLES = "samples"
+"""The network that is part of this project: multistyle26 and the styles of its sample pictures."""
+
 COLOUR_METHODS: Mapping[str, tuple[str, ...]] = {
     "luminance": ("after",),
     "lab": ("after",),

@@ -28,7 +28,8 @@ class Painting(Options):
     model: str = option(
         "arbitrary",
         Text("the name of a network or a file", metavar="NET"),
-        "arbitrary (paintings are its styles), multistyle26, or an ONNX file that paints",
+        "arbitrary (paintings are its styles), multistyle26, samples (those 26, and the sample"
+        " pictures from 26 on), or an ONNX file that paints",
         "picture",
         "-m",
         "--model",

@@ -2,6 +2,7 @@
 
 from styletransfer.weights.cache import weights_digest
 from styletransfer.weights.places import model_directories
+from styletransfer.weights.shipped import path as shipped_path
 from styletransfer.weights.shipped import read as read_shipped
 from styletransfer.weights.sources import READY, SOURCES
 from styletransfer.weights.store import Status, fetch, load, load_ready, status, verify
@@ -15,6 +16,7 @@ __all__ = [
     "load_ready",
     "model_directories",
     "read_shipped",
+    "shipped_path",
     "status",
     "verify",
     "weights_digest",
