@@ -29,7 +29,7 @@ $(VENV)/installed-test: $(VENV)/installed-video requirements-test.txt
 # Stylises a photograph in about two minutes on two cores, and then at once, by a network that paints.
 demo: $(VENV)/installed
 	$(BIN)/python style.py -s images/style/night.jpg -c images/content/cat.jpg -m vgg16 -n 100 -l 512 --optimizer lbfgs -o outputs/demo.jpg
-	$(BIN)/python -m styletransfer stylize -s images/style/night.jpg -c images/content/cat.jpg -l 512 -o outputs/demo-at-once.jpg
+	$(BIN)/python -m styletransfer stylize -m samples --style 26 -c images/content/cat.jpg -l 512 -o outputs/demo-at-once.jpg
 
 # Paints a film of two seconds that pans over a photograph, in about half a minute on two cores.
 demo-video: $(VENV)/installed-video
