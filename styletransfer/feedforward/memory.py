@@ -19,6 +19,9 @@ SHARE = "share"
 
 STATISTICS = ("mean", "variance")
 
+STYLE = "style"
+"""Among the values of a `Memory`: what describes the style, where that is partly of the picture."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -27,7 +30,8 @@ class Memory:
     Attributes
     ----------
     values : mapping of str to ndarray, shape (channels,)
-        ``<normalisation>/mean`` and ``<normalisation>/variance``, float32; nothing at first.
+        ``<normalisation>/mean`` and ``<normalisation>/variance``, float32, and where it is to stay
+        as it is `STYLE`; nothing at first.
     share : float
         How much the next picture counts beside them, from 0 to 1; at first it counts alone.
     """
