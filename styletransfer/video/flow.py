@@ -151,8 +151,10 @@ class Tracker:
 
 def motion(before: np.ndarray, now: np.ndarray, offset: int) -> Motion:
     """Return the motion between two frames given by their luminance, (h, w) uint8."""
-    backward = flow(now, before)
-    return Motion(offset, backward, trusted(flow(before, now), backward))
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(flow, before, now)
+        backward = flow(now, before)
+        return Motion(offset, backward, trusted(other.result(), backward))
 
 
 def flow(here: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -185,9 +187,10 @@ def trusted(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     there = warp(forward, backward, smooth=False)
     size = _squares(backward)
-    disoccluded = _squares(there + backward) >= 0.01 * (_squares(there) + size) + 0.5
-    slopes = np.gradient(backward, axis=(0, 1))
-    edge = sum(_squares(slope) for slope in slopes) > 0.01 * size + 0.002
+    both = _squares(there) + size
+    there += backward
+    disoccluded = _squares(there) >= 0.01 * both + 0.5
+    edge = _steepness(backward) > 0.01 * size + 0.002
     return np.asarray(inside & ~disoccluded & ~edge, np.float32)
 
 
@@ -271,5 +274,21 @@ def _places(flow: np.ndarray) -> np.ndarray:
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
-    squares: np.ndarray = np.einsum("hwc,hwc->hw", vectors, vectors)
+    x, y = vectors[..., 0], vectors[..., 1]
+    squares: np.ndarray = x * x
+    squares += y * y
     return squares
+
+
+def _steepness(flow: np.ndarray) -> np.ndarray:
+    """Return the sum of the squares of a flow's slopes: `numpy.gradient` takes twice as long."""
+    total = np.zeros(flow.shape[:2], np.float32)
+    slope = np.empty_like(flow)
+    for axis in (0, 1):
+        values, along = np.moveaxis(flow, axis, 0), np.moveaxis(slope, axis, 0)
+        np.subtract(values[2:], values[:-2], out=along[1:-1])
+        along[1:-1] *= np.float32(0.5)
+        along[0] = values[1] - values[0]
+        along[-1] = values[-1] - values[-2]
+        total += _squares(slope)
+    return total
