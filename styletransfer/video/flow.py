@@ -38,6 +38,12 @@ SMOOTHNESS = 80.0
 With the usual 20 the noise of a sensor moves a tenth of a still picture.
 """
 
+STILL = 0.1
+"""Median of the motion, in pixels, below which a camera stands still: noise makes 0.05 of none."""
+
+STILL_PIXEL = 1.0
+"""The most that noise moves a pixel of a camera that stands still."""
+
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 T = TypeVar("T")
@@ -154,7 +160,10 @@ def motion(before: np.ndarray, now: np.ndarray, offset: int) -> Motion:
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(flow, before, now)
         backward = flow(now, before)
-        return Motion(offset, backward, trusted(other.result(), backward))
+        trust = trusted(other.result(), backward)
+    still = _still(before, now, backward)
+    backward[still], trust[still] = 0, 1
+    return Motion(offset, backward, trust)
 
 
 def flow(here: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -192,6 +201,23 @@ def trusted(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     disoccluded = _squares(there) >= 0.01 * both + 0.5
     edge = _steepness(backward) > 0.01 * size + 0.002
     return np.asarray(inside & ~disoccluded & ~edge, np.float32)
+
+
+def _still(before: np.ndarray, now: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Return which pixels stand still, (h, w): none of a camera that moves.
+
+    There the noise of a sensor moves what is painted to and fro, and less than elsewhere is
+    trusted. What changes no more than most of the frame, which is by noise, has not moved.
+    """
+    squares = _squares(flow)
+    if np.median(squares[::2, ::2]) >= STILL**2:
+        return np.zeros(squares.shape, bool)
+    cv2 = extra.cv2()
+    cv2.setNumThreads(1)
+    difference = np.square(cv2.absdiff(now, before).astype(np.float32))
+    difference = cv2.blur(difference, (7, 7))
+    noise = np.median(difference[::2, ::2])
+    return np.asarray((squares < STILL_PIXEL**2) & (difference <= 4 * noise + 1), bool)
 
 
 def warp(picture: np.ndarray, flow: np.ndarray, *, smooth: bool = True) -> np.ndarray:
