@@ -58,8 +58,10 @@ class Judge:
         self._transfer, self._style = transfer, style
         self._problems = ProblemMaker(transfer.device)
 
-    def style_loss(self, pictures: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> float:
-        """Return the mean of the style's part of the loss."""
+    def losses(
+        self, pictures: Sequence[np.ndarray], frames: Sequence[np.ndarray]
+    ) -> tuple[float, float]:
+        """Return the means of the style's part of the loss and of the whole."""
         found = []
         for picture, frame in zip(pictures, frames, strict=True):
             settings = Settings(length=max(picture.shape), any_size=True, ratio=1e4)
@@ -70,8 +72,10 @@ class Judge:
                 settings, network, given, stage
             ).objective
             terms = objective.evaluate(images.preprocess(picture, network.mean)).terms
-            found.append(sum(v for name, v in terms.items() if name.startswith("style")))
-        return float(np.mean(found))
+            style_part = sum(v for name, v in terms.items() if name.startswith("style"))
+            found.append((style_part, sum(terms.values())))
+        style_loss, total = np.mean(found, axis=0)
+        return float(style_loss), float(total)
 
 
 def film(painter: Any, clip: Clip, coherent: bool) -> tuple[list[np.ndarray], list[Facts]]:
@@ -97,7 +101,7 @@ def sheet(path: Path, apart: Sequence[np.ndarray], together: Sequence[np.ndarray
     images.save(str(path), np.concatenate(rows))
 
 
-def compare(name: str, painter: Any, clip: Clip, judge: Judge | None, sheets: Path | None) -> None:
+def compare(name: str, painter: Any, clip: Clip, judge: Judge, sheets: Path | None) -> None:
     """Print a line of what a clip is like with and without coherence."""
     apart, alone = film(painter, clip, coherent=False)
     together, linked = film(painter, clip, coherent=True)
@@ -106,16 +110,12 @@ def compare(name: str, painter: Any, clip: Clip, judge: Judge | None, sheets: Pa
         f"| {name} | {clip.name} | {before**0.5:.3f} | {after**0.5:.3f} | {after / before:.3f}"
         f" | {sharpness(together) / sharpness(apart):.2f} |"
     )
-    if judge is not None:
-        losses = [judge.style_loss(p, clip.frames) for p in (together, apart)]
-        line += f" {losses[0] / losses[1]:.3f} |"
+    losses = np.array([judge.losses(p[1:], clip.frames[1:]) for p in (together, apart)])
+    style_loss, total = losses[0] / losses[1]
+    line += f" {style_loss:.3f} |"
     if alone[0].loss is not None:
-        totals = [
-            np.mean([f.loss - f.terms.get("temporal/data", 0) for f in facts[1:] if f.loss])
-            for facts in (linked, alone)
-        ]
         evaluations = [sum(f.evaluations for f in facts[1:]) for facts in (linked, alone)]
-        line += f" {totals[0] / totals[1]:.3f} | {evaluations[0] / evaluations[1]:.2f} |"
+        line += f" {total:.3f} | {evaluations[0] / evaluations[1]:.2f} |"
     print(line, flush=True)
     if sheets is not None:
         sheets.mkdir(parents=True, exist_ok=True)

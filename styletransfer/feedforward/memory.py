@@ -19,6 +19,9 @@ SHARE = "share"
 
 STATISTICS = ("mean", "variance")
 
+STYLE = "style"
+"""Among the values of a `Memory`: what describes the style, where that is partly of the picture."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -27,7 +30,8 @@ class Memory:
     Attributes
     ----------
     values : mapping of str to ndarray, shape (channels,)
-        ``<normalisation>/mean`` and ``<normalisation>/variance``, float32; nothing at first.
+        ``<normalisation>/mean`` and ``<normalisation>/variance``, float32, and where it is to stay
+        as it is `STYLE`; nothing at first.
     share : float
         How much the next picture counts beside them, from 0 to 1; at first it counts alone.
     """
@@ -102,6 +106,7 @@ def _running(graph: GraphBuilder, node: onnx.NodeProto) -> dict[str, int]:
         rest = graph.op("Sub", graph.scalar(1, x), q)
         moved = graph.op("Div", graph.op("Sub", mean, running[0]), deviations[1])
         moved = graph.op("Add", graph.op("Mul", rest, shift), graph.op("Mul", scale, moved))
-        factor, summand = (graph.reshape(n, (1, channels, 1, 1)) for n in (q, moved))
-    graph.op("Add", graph.op("Mul", y, factor), summand, output=name)
+        # One pass over the picture instead of two; with this mean and variance that is y q + moved.
+        none, one = (graph.constant(np.full(channels, n, np.float32), "own") for n in (0, 1))
+    graph.op("BatchNormalization", y, q, moved, none, one, epsilon=0.0, output=name)
     return dict.fromkeys((f"{name}/{kind}" for kind in STATISTICS), channels)

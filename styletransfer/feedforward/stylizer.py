@@ -13,7 +13,7 @@ from styletransfer import weights
 from styletransfer.errors import UsageError
 from styletransfer.feedforward import arbitrary
 from styletransfer.feedforward.choice import Choice, style_weights
-from styletransfer.feedforward.memory import Memory
+from styletransfer.feedforward.memory import STYLE, Memory
 from styletransfer.feedforward.network import Range, read
 from styletransfer.feedforward.painter import Painter
 from styletransfer.images import sizes
@@ -213,7 +213,9 @@ class Stylizer:
         given = {"strength": strength, "style_scale": style_scale, "style_weights": shares}
         settings = make(Painting, given)
         strength, style_scale = settings.strength, settings.style_scale
-        numbers = self._numbers(picture, style, settings.style_weights, strength)
+        numbers = None if before is None else before.values.get(STYLE)
+        if numbers is None:
+            numbers = self._numbers(picture, style, settings.style_weights, strength)
         seen = picture
         if style_scale != 1:
             seen = as_rgb(picture)
@@ -225,6 +227,10 @@ class Stylizer:
             painting = self._painter.paint(seen, numbers, tell)
         else:
             painting, after = self._painter.paint_next(seen, numbers, before, tell)
+            if self._predictor is not None and strength < 1:
+                # It is partly of the first image, whose own style all the others are to have.
+                assert numbers is not None
+                after = {**after, STYLE: numbers}
         times = self._painter.network.enlargement
         wanted = tuple(times * side for side in picture.shape[:2])
         if painting.shape[:2] != wanted:

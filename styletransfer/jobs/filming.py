@@ -230,7 +230,7 @@ class _Run:
             own = self._picture(chosen)
             if link is None:  # the first stays as it is
                 facts = Facts(loss=self._manifest.records[chosen.number].loss)
-                return floats(own), painter.again(own, loss), facts
+                return floats(own), painter.again(frame, own, loss), facts
             return painter.repaint(frame, own, state, link)
 
         start = self._start(done, turn)

@@ -90,11 +90,13 @@ class FramePainter(Protocol[S]):
 class RepeatingPainter(FramePainter[S], Protocol[S]):
     """One that can go through a shot several times."""
 
-    def again(self, painting: np.ndarray, loss: float) -> S:
+    def again(self, frame: np.ndarray, painting: np.ndarray, loss: float) -> S:
         """Return the state after the first frame of a further pass, which stays as it is.
 
         Parameters
         ----------
+        frame : ndarray
+            As for `paint`.
         painting : ndarray
             Its painting as it was kept, uint16.
         loss : float

@@ -5,6 +5,7 @@ import pytest
 
 from styletransfer.errors import NetworkError, StyleTransferError, UsageError, WeightsError
 from styletransfer.feedforward import Stylizer
+from styletransfer.feedforward.memory import STYLE, Memory
 from tests.conftest import MODELS
 from tests.feedforward.conftest import planes, run
 from tests.feedforward.networks import Maker, candy
@@ -133,6 +134,16 @@ def test_any_painting(any_style, cat, night):
     np.testing.assert_allclose(only, result, atol=1e-5)
     blend = any_style.stylize(picture, [night, picture])
     np.testing.assert_allclose(blend, half, atol=1e-5)
+
+
+def test_in_a_film_the_part_of_the_first_frames_own_style_stays(any_style, cat, night):
+    first, second = cat[:96, :128], cat[150:246, :128]
+    painting, values = any_style.stylize_next(first, night, before=Memory(), strength=0.5)
+    np.testing.assert_array_equal(painting, any_style.stylize(first, night, strength=0.5))
+    _, after = any_style.stylize_next(second, night, before=Memory(values, 0.1), strength=0.5)
+    np.testing.assert_array_equal(after[STYLE], values[STYLE])
+    _, alone = any_style.stylize_next(second, night, before=Memory(), strength=0.5)
+    assert np.abs(alone[STYLE] - values[STYLE]).max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class FakePainter:
         kept = rounded(picture)
         return picture, Last(kept, state.count + 1), Facts(iterations=3, loss=1.5)
 
-    def again(self, painting, loss):
+    def again(self, frame, painting, loss):
         assert loss == 1.5
         return Last(painting, 1)
 

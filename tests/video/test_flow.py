@@ -184,3 +184,26 @@ def test_what_goes_wrong_ahead_is_raised_in_its_turn():
     assert next(found) == 1
     with pytest.raises(ValueError, match="broken"):
         next(found)
+
+
+def noisy(frame, seed):
+    noise = np.random.default_rng(seed).normal(0, 2, frame.shape)
+    return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
+
+
+def test_a_camera_that_stands_still_is_not_moved_by_noise():
+    before, now = noisy(FRAMES[0], 0), noisy(FRAMES[0], 1)
+    (motion,) = track([before, now]).earlier
+    assert (motion.flow == 0).all()
+    assert (motion.trust == 1).all()
+
+
+def test_what_moves_before_it_does_not_stand_still():
+    # A patch of another place goes three pixels to the right.
+    frames = [FRAMES[0].copy(), FRAMES[0].copy()]
+    for frame, left in zip(frames, (40, 43), strict=True):
+        frame[30:60, left : left + 40] = FRAMES[5][60:90, 80:120]
+    (motion,) = track([noisy(frame, i) for i, frame in enumerate(frames)]).earlier
+    inside = motion.flow[38:52, 50:75]
+    assert np.abs(np.median(inside, axis=(0, 1)) - (-3, 0)).max() < 0.5
+    assert (motion.flow[70:] == 0).mean() > 0.9

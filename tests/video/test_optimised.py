@@ -12,6 +12,7 @@ from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.stages import plan
 from styletransfer.video import flow, optimised
 from styletransfer.video.optimised import OptimisingPainter
+from styletransfer.video.painter import floats
 from tests.conftest import ROOT
 from tests.video.moving import SIZE, pan, warping_error
 
@@ -76,12 +77,19 @@ def test_it_holds_together_at_half_of_the_evaluations(painter, painted):
     assert facts[0].terms["temporal/data"] == 0
 
 
-def test_one_session_serves_all_frames(transfer, painter):
+def test_one_session_serves_all_first_frames_and_one_the_others(transfer, painter):
     transfer.transfer_style([WAVE], FRAMES[0], **OPTIONS | {"n_iter": 1})
     painter.paint(FRAMES[0], painter.begin(), None)
     kept = transfer._problems._kept
-    film(painter, FRAMES[:2])
+    painter.paint(FRAMES[1], painter.begin(), None)
     assert transfer._problems._kept is kept
+    # Frames that follow have another, in which some pixels count more than others.
+    linked = []
+    tracker, state = flow.Tracker(painter.offsets, anchored=True), painter.begin()
+    for frame in FRAMES[:3]:
+        _, state, _ = painter.paint(frame, state, tracker.follow(frame))
+        linked.append(transfer._problems._kept)
+    assert linked[1] is linked[2]
 
 
 def test_a_stored_state_goes_on_with_the_same_bits(painter, painted, tmp_path):
@@ -111,6 +119,48 @@ def test_the_state_holds_no_more_than_is_needed(painter, painted):
     assert np.array_equal(states[-1].anchor, states[0].results[0])
 
 
+def test_pixels_grow_old_where_they_are_found_again(painter, painted):
+    _, states, _ = painted
+    ages = [state.results[0][..., 3] / 65535 for state in states]
+    assert (ages[0] == 1).all()
+    assert (ages[1][:-8, :-8] == 1).mean() > 0.9
+    young = 1 / optimised.GROWN
+    assert np.allclose(ages[1][:, -1], young, atol=1e-4)  # the window moves to the right
+    assert np.allclose(ages[3][:, -1], young, atol=1e-4)
+    assert 1.5 * young < np.median(ages[3][:-8, -5]) < 2.5 * young
+
+
+def test_what_comes_into_view_is_painted_as_the_rest(transfer, painter, painted, monkeypatch):
+    def strip(picture):
+        """How much detail the right edge has."""
+        return np.abs(np.diff(picture[:, -9:], axis=0)).mean()
+
+    monkeypatch.setattr(optimised, "GROWN_SHARE", 1.0)
+    monkeypatch.setattr(optimised, "GROWN", 1)
+    before = film(painter, FRAMES)[0][-1]
+    wanted = strip(alone(transfer, FRAMES[-1]))
+    assert abs(strip(painted[0][-1]) - wanted) < abs(strip(before) - wanted)
+
+
+def test_styles_get_the_colours_of_the_first_frame(transfer, tmp_path):
+    options = OPTIONS | {"n_iter": 2, "preserve_colors": ("covariance", "before")}
+    painter = OptimisingPainter(transfer, [WAVE], options, next_iters=2)
+    pictures, states, _ = film(painter, FRAMES[:2])
+    assert np.array_equal(
+        pictures[0], alone(transfer, FRAMES[0], n_iter=2, preserve_colors=("covariance", "before"))
+    )
+    statistics = transfer._problems._styles
+    known = set(statistics)
+    np.savez(tmp_path / "state.npz", **states[0].to_arrays())
+    with np.load(tmp_path / "state.npz") as arrays:
+        state = painter.restore(dict(arrays))
+    tracker = flow.Tracker(painter.offsets, anchored=True)
+    tracker.remember(FRAMES[0])
+    dark = (FRAMES[1] * 0.8).astype(np.uint8)
+    painter.paint(dark, state, tracker.follow(dark))
+    assert set(statistics) == known  # of the same style as before
+
+
 def test_a_new_anchor_is_the_frame_before(painter, painted):
     _, states, _ = painted
     motion = flow.Motion(1, np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, np.float32))
@@ -118,17 +168,19 @@ def test_a_new_anchor_is_the_frame_before(painter, painted):
     assert np.array_equal(after.anchor, states[2].results[0])
 
 
-def test_a_pass_backwards_brings_them_nearer(painter, painted):
+def test_further_passes_bring_them_nearer(painter, painted):
     pictures, states, _ = painted
-    kept = [state.results[0] for state in states]
-    tracker = flow.Tracker()
-    tracker.follow(FRAMES[-1])
-    state = painter.again(kept[-1], states[-1].loss)
-    again = [pictures[-1]]
-    for frame, own in zip(FRAMES[-2::-1], kept[-2::-1], strict=True):
-        picture, state, _ = painter.repaint(frame, own, state, tracker.follow(frame))
-        again.append(picture)
-    assert warping_error(again[::-1]) < warping_error(list(pictures))
+    kept = [state.results[0][..., :3] for state in states]
+    loss = states[-1].loss
+    for order in ([3, 2, 1, 0], [0, 1, 2, 3]):
+        tracker, first = flow.Tracker(), order[0]
+        tracker.follow(FRAMES[first])
+        state = painter.again(FRAMES[first], kept[first], loss)
+        for i in order[1:]:
+            link = tracker.follow(FRAMES[i])
+            _, state, _ = painter.repaint(FRAMES[i], kept[i], state, link)
+            kept[i] = state.results[0][..., :3]
+    assert warping_error([floats(one) for one in kept]) < warping_error(list(pictures))
 
 
 def test_the_temporal_term_and_its_gradient(transfer):
