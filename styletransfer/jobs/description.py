@@ -174,8 +174,9 @@ def _facts(ready: _Ready, nodes: Sequence[onnx.NodeProto]) -> list[LayerFacts]:
                 made_of.insert(0, before)
                 wanted.update(before.input)
         since = [before for before in since if before not in made_of]
-        constants = {name: graph.value(name) for before in made_of for name in before.input}
-        # Sizes and axes are integers, and nothing that is learnt; nor is a number by itself.
+        # Sizes, axes and factors of enlarging are nothing that is learnt; nor is a single number.
+        learning = [before for before in made_of if before.op_type != "Resize"]
+        constants = {name: graph.value(name) for before in learning for name in before.input}
         arrays = [c for c in constants.values() if c is not None and c.dtype.kind == "f"]
         count = sum(c.size for c in arrays if c.size > 1)
         size = prod(graph.shape(name))

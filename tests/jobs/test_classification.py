@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy.signal import correlate
 from styletransfer import cli, images, weights
 from styletransfer.errors import NetworkError, UsageError, WeightsError
 from styletransfer.jobs.classification import classify
-from styletransfer.networks import CLASSIFIERS, MEAN, class_names
+from styletransfer.networks import CLASSIFIERS, MEAN
 from styletransfer.weights import sources
 from tests.weights.file_server import file_server
 from tests.weights.weight_files import random_weights, write_caffemodel, write_hdf5
@@ -240,11 +241,11 @@ def test_vgg16_whole_of_made_up_weights(photo, tmp_path):
     """Half a gigabyte in Keras's file, placed by hand: shapes, the order of channels, memory."""
     rng = np.random.default_rng(0)
     network = CLASSIFIERS["vgg16-classifier"]
-    layers = {
-        name: (weight * np.float32(40 / np.sqrt(weight[0].size)), bias)
+    layers = {  # of such sizes that values keep theirs from layer to layer
+        name: (weight * np.float32(28 / np.sqrt(weight[0].size)), bias)
         for name, (weight, bias) in random_weights(network).items()
     }
-    layers["fc8"] = (layers["fc8"][0] * np.float32(0.1), rng.standard_normal(1000, np.float32))
+    layers["fc8"] = (layers["fc8"][0] * np.float32(0.01), rng.standard_normal(1000, np.float32))
     folder = tmp_path / "models" / "vgg16"
     folder.mkdir(parents=True)
     placed = folder / "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
@@ -261,6 +262,7 @@ def test_vgg16_whole_of_made_up_weights(photo, tmp_path):
         assert list(found) == list(np.argsort(-expected)[:5])
         np.testing.assert_allclose(list(found.values()), expected[list(found)], rtol=1e-3)
         peaks.append(float(peak))
-        assert class_names()[next(iter(found))]
-    assert max(peaks) < 3000, peaks
+    assert max(peaks) < 2500, peaks
+    print(peaks)
     assert not (folder / "vgg16.onnx").exists()
+    shutil.rmtree(folder)  # more than a gigabyte
