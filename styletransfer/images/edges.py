@@ -4,6 +4,8 @@ import numpy as np
 
 from styletransfer.images import grid, sizes
 
+MOST_SHOWN = 1600
+
 
 def high_pass(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the differences of neighbouring pixels, as TensorFlow's tutorial does.
@@ -59,9 +61,15 @@ def edge_sheet(content: np.ndarray, result: np.ndarray) -> np.ndarray:
     """Return differences and Sobel edges of the content, and below them those of the result.
 
     The gray of 0.5 is no difference; differences are shown twice as strong, edges by a quarter.
+    Of a result that is larger, a smaller one of at most `MOST_SHOWN` pixels a side is taken.
     """
+    shape = result.shape[:2]
+    scale = min(1, MOST_SHOWN / max(shape))
+    if scale < 1:
+        shape = tuple(max(round(scale * side), 1) for side in shape)
+        result = sizes.resize_smoothly(result, shape)
     pictures, labels = [], []
-    for name, picture in (("content", sizes.resize(content, result.shape[:2])), ("result", result)):
+    for name, picture in (("content", sizes.resize(content, shape)), ("result", result)):
         parts = [2 * part for part in high_pass(picture)]
         parts += [part / 4 for part in sobel(picture)]
         titles = ("differences across", "differences down", "Sobel across", "Sobel down")

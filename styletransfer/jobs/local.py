@@ -158,9 +158,9 @@ def _make(
         return Outcome(task, transfer.summary, None, error)
     try:
         output = _write(transfer, task, pictures, machine, course)
+        variations = _variations(transfer, pictures) if task.extras.edges else None
     except Exception as failure:
         return Outcome(task, transfer.summary, None, failure)
-    variations = _variations(transfer, pictures) if task.extras.edges else None
     return Outcome(task, transfer.summary, output, error, variations)
 
 

@@ -58,3 +58,15 @@ def test_sheet_has_content_above_result():
     assert np.unique(upper.round(2)).tolist() == [0.5]
     assert np.unique(lower[:, 15].round(2)).tolist() == [1.0]  # twice the step of 0.5
     assert np.unique(np.delete(lower, 15, axis=1).round(2)).tolist() == [0.5]
+
+
+def test_sheet_of_a_large_result_is_shown_smaller(monkeypatch):
+    monkeypatch.setattr(images.edges, "MOST_SHOWN", 30)
+    picture = RNG.random((40, 60, 3), np.float32)
+    small = images.edge_sheet(picture[::2, ::2], picture)
+    assert small.shape == (2 * (16 + 20 + 12) + 12, 4 * (30 + 12) + 12, 3)
+
+
+def test_a_row_of_pixels_has_edges():
+    sheet = images.edge_sheet(np.zeros((1, 9, 3), np.float32), np.ones((1, 9, 3), np.float32))
+    assert sheet.shape[2] == 3
