@@ -25,13 +25,13 @@ def preset(**changes: object) -> Settings:
     return presets.override(presets.read("tensorflow").values, changes)
 
 
+DATA = Path(__file__).parent / "reference" / "tensorflow_tutorial.npz"
 MEAN = np.array(preset().mean)
 
 
 @pytest.fixture(scope="module")
 def data() -> dict[str, np.ndarray]:
-    path = Path(__file__).parent / "reference" / "tensorflow_tutorial.npz"
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(DATA, allow_pickle=False) as arrays:
         return dict(arrays)
 
 

@@ -13,7 +13,9 @@ from styletransfer.errors import NetworkError
 from styletransfer.text import printable
 
 
-def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarray | None, int]:
+def load_folder(
+    folder: str | PathLike[str], whole: bool = False
+) -> tuple[onnx.ModelProto, np.ndarray | None, int]:
     """Load any Caffe network from a folder that holds its files.
 
     Parameters
@@ -21,11 +23,14 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
     folder : path
         Holds one ``.prototxt``, one ``.caffemodel`` and at most one mean file (``.npy`` or
         ``.binaryproto``).
+    whole : bool
+        Whether it keeps what works for one size of image only, such as fully connected layers.
 
     Returns
     -------
     model : onnx.ModelProto
-        As `convert` gives it, for one image of any height and width.
+        As `convert` gives it, for one image: of any height and width, or, whole, of a square of
+        `input_size`.
     mean : ndarray of shape (3,), or None
         Per channel, in the order BGR and the range 0 to 255; None without a mean file.
     input_size : int
@@ -49,8 +54,9 @@ def load_folder(folder: str | PathLike[str]) -> tuple[onnx.ModelProto, np.ndarra
             f"{prototxt} gives its input the shape {shape}; "
             "style transfer needs (1, 3, height, width)"
         )
-    model = convert(prototxt, caffemodel, (1, 3, "height", "width"))
-    return model, None if mean_file is None else read_mean(mean_file), min(shape[2:])
+    size = min(shape[2:])
+    model = convert(prototxt, caffemodel, (1, 3, *((size,) * 2 if whole else ("height", "width"))))
+    return model, None if mean_file is None else read_mean(mean_file), size
 
 
 def _only(folder: Path, suffix: str) -> Path:

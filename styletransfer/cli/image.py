@@ -96,6 +96,12 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
     add("--grid", action="store_true", help="write content, styles and result side by side, too")
     add("--plot", action="store_true", help="draw the course of the loss, too")
     add(
+        "--edges",
+        action="store_true",
+        help="write differences of neighbours and Sobel edges of content and result, too, and say"
+        " their total variation",
+    )
+    add(
         "--sheet",
         action="store_true",
         help="make one sheet of small pictures over one or two parameters, whose values are"
@@ -153,7 +159,14 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
         ending,
         tuple(masks or ()),
         content_mask,
-        Extras(options.depth, options.save_every, options.grid, options.plot, options.preview),
+        Extras(
+            options.depth,
+            options.save_every,
+            options.grid,
+            options.plot,
+            options.preview,
+            options.edges,
+        ),
         options.stdin,
     )
     models = None if options.models is None else Path(options.models)
@@ -240,5 +253,8 @@ def _sum_up(outcome: "Outcome", streamed: bool) -> None:
         f" {end.reason};"
         f" loss {end.first_loss:.4g} -> {end.last_loss:.4g}"
     )
+    if outcome.variations is not None:
+        before, after = outcome.variations
+        say(f"total variation {before:.2f} -> {after:.2f}")
     if not streamed:
         say(f"saved {outcome.output.resolve()}")

@@ -1,4 +1,4 @@
-"""``styletransfer models``: list, fetch, verify and convert networks."""
+"""``styletransfer models``: list, fetch, verify, convert networks; see also `inspection`."""
 
 import argparse
 import logging
@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from styletransfer.cli import inspection
 from styletransfer.cli.arguments import add_common
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import StyleTransferError, UsageError
-from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS, SAMPLES
+from styletransfer.settings.choices import CLASSIFIER_NAMES, NETWORK_NAMES, PAINTERS, SAMPLES
 
 if TYPE_CHECKING:
     from styletransfer.weights import Status
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ALL = (*NETWORK_NAMES, *PAINTERS)
-_NAMES = ", ".join(_ALL)
+_NAMES = ", ".join((*_ALL, *CLASSIFIER_NAMES))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("caffemodel", help="its weights")
     convert.add_argument("onnx", type=Path, help="the file to write")
     convert.set_defaults(command=_convert)
+    inspection.add_arguments(commands.add_parser)
     for sub in (fetch, verify, convert):
         add_common(sub, suppress=True)
 
@@ -66,6 +68,11 @@ def _list(options: argparse.Namespace) -> int:
     if samples is not None:
         say(f"{SAMPLES}: {samples}")
         say("    made by this project of multistyle26 and of its sample pictures (Apache-2.0)")
+    for name in CLASSIFIER_NAMES:  # hundreds of megabytes, which are not read for a list
+        kept = weights.kept(name, folders)
+        say(f"{name}: {kept or 'not here; fetched on request'}")
+        for source in published[name]:
+            say(f"    source {source.name}: {source.origin}, {source.megabytes} MB")
     say(f"looked for in {', '.join(map(str, folders))}")
     return 0
 
@@ -89,6 +96,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     folders = weights.model_directories(options.models)
     here = [n for n in _ALL if weights.status(n, folders) != weights.Status(n)]
+    here += [n for n in CLASSIFIER_NAMES if weights.kept(n, folders)]
     if not (options.names or here):
         say(f"there are no networks in {', '.join(map(str, folders))}")
     code = 0

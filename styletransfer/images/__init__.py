@@ -4,6 +4,7 @@ Pixels are sRGB in [0, 1], float32, shape (H, W, 3); only `preprocess` and `depr
 network's BGR in 0..255 less its mean.
 """
 
+from styletransfer.images.edges import edge_sheet, high_pass, sobel, total_variation
 from styletransfer.images.grid import contact_sheet, side_by_side
 from styletransfer.images.network_input import bounds, deprocess, preprocess
 from styletransfer.images.reading import load, load_with_alpha, read_parameters
@@ -16,6 +17,8 @@ __all__ = [
     "check_writable",
     "contact_sheet",
     "deprocess",
+    "edge_sheet",
+    "high_pass",
     "load",
     "load_with_alpha",
     "preprocess",
@@ -26,4 +29,6 @@ __all__ = [
     "save_somewhere",
     "scale_for",
     "side_by_side",
+    "sobel",
+    "total_variation",
 ]

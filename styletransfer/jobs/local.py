@@ -58,12 +58,16 @@ class Outcome:
         Where the picture is; None where there is none.
     error : Exception or None
         What went wrong; there may be a picture all the same, the best so far.
+    variations : (float, float) or None
+        The total variation of the content, at the result's size, and of the result, where edges
+        were asked for.
     """
 
     task: Task
     summary: Summary | None = None
     output: Path | None = None
     error: Exception | None = None
+    variations: tuple[float, float] | None = None
 
 
 def make_all(
@@ -154,9 +158,10 @@ def _make(
         return Outcome(task, transfer.summary, None, error)
     try:
         output = _write(transfer, task, pictures, machine, course)
+        variations = _variations(transfer, pictures) if task.extras.edges else None
     except Exception as failure:
         return Outcome(task, transfer.summary, None, failure)
-    return Outcome(task, transfer.summary, output, error)
+    return Outcome(task, transfer.summary, output, error, variations)
 
 
 def _write(
@@ -178,7 +183,15 @@ def _write(
         _write_beside(task.grid, row, parameters=recipe.of_grid(parameters))
     if task.extras.plot and course.iterations:
         _write_beside(task.curves, plot.loss_curves(course.iterations, course.curves))
+    if task.extras.edges:
+        _write_beside(task.edges, images.edge_sheet(pictures.content, result))
     return output
+
+
+def _variations(transfer: StyleTransfer, pictures: Pictures) -> tuple[float, float]:
+    result = transfer.get_generated()
+    content = images.resize(pictures.content, result.shape[:2])
+    return images.total_variation(content), images.total_variation(result)
 
 
 def _write_beside(

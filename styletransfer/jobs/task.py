@@ -38,8 +38,9 @@ class Extras:
         Bits a channel of the result.
     save_every : int or None
         After how many iterations a snapshot is written, each time.
-    grid, plot : bool
-        Whether to write the pictures side by side, and the course of the loss.
+    grid, plot, edges : bool
+        Whether to write the pictures side by side, the course of the loss, and the edges of content
+        and result.
     preview : Path or None
         A file that is rewritten every few seconds with the image so far.
     """
@@ -49,6 +50,7 @@ class Extras:
     grid: bool = False
     plot: bool = False
     preview: Path | None = None
+    edges: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Task:
         """Where the course of the loss goes."""
         return self._beside("loss", ".png")
 
+    @property
+    def edges(self) -> Path:
+        """Where the edges of content and result go."""
+        return self._beside("edges")
+
     def snapshot(self, iteration: int) -> Path:
         """Return where the image after an iteration goes."""
         return self._beside(f"{iteration:05}")
@@ -121,6 +128,7 @@ class Task:
         extras = self.extras
         found = [self.grid] if extras.grid else []
         found += [self.curves] if extras.plot else []
+        found += [self.edges] if extras.edges else []
         if extras.save_every and isinstance(self.settings, Settings):
             found.append(self.snapshot(self.settings.n_iter))
         return found

@@ -1,5 +1,6 @@
 """Networks as tables and as ONNX graphs."""
 
+from styletransfer.networks.classifiers import CLASSIFIERS, class_names
 from styletransfer.networks.tables import (
     INCEPTIONS,
     MEAN,
@@ -9,4 +10,13 @@ from styletransfer.networks.tables import (
     weight_shapes,
 )
 
-__all__ = ["INCEPTIONS", "MEAN", "NETWORKS", "Network", "to_onnx", "weight_shapes"]
+__all__ = [
+    "CLASSIFIERS",
+    "INCEPTIONS",
+    "MEAN",
+    "NETWORKS",
+    "Network",
+    "class_names",
+    "to_onnx",
+    "weight_shapes",
+]

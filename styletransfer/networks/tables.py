@@ -2,7 +2,8 @@
 
 VGG-16 and VGG-19: Simonyan and Zisserman 2014. GoogLeNet: Szegedy et al. 2014, without its local
 response normalisation, as the original program has it. CaffeNet: Krizhevsky et al. 2012 in the
-variant of Caffe. All pool by averages, and end before the fully connected layers.
+variant of Caffe. All pool by averages, and end before the fully connected layers;
+`classifiers` has them as they were trained.
 """
 
 import logging
@@ -36,6 +37,10 @@ class Network:
         Subtracted from the image, BGR, range 0 to 255.
     style_layers, content_layers : dict of str to float
         Weights of the blobs that style transfer matches.
+    folder : str
+        Where it is kept among the networks, if not under its name.
+    flattened : int
+        Side of the square map that its first fully connected layer reads, if it has one.
     """
 
     name: str
@@ -44,24 +49,43 @@ class Network:
     mean: np.ndarray
     style_layers: dict[str, float]
     content_layers: dict[str, float]
+    folder: str = ""
+    flattened: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder or self.name)
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """That of its input; its size is open unless there are fully connected layers."""
+        size = (self.input_size,) * 2 if self.flattened else ("height", "width")
+        return (1, 3, *size)
 
 
 def to_onnx(
     network: Network,
     weights: Weights,
-    input_shape: Sequence[Dim] = (1, 3, "height", "width"),
+    input_shape: Sequence[Dim] | None = None,
 ) -> onnx.ModelProto:
     """Return the network as an ONNX model; see `layers.to_onnx`."""
     # That weights end early is known here, and that they reach what is matched is checked.
     return layers.to_onnx(
-        network.layers, weights, input_shape, name=network.name, report=logger.debug
+        network.layers,
+        weights,
+        input_shape or network.shape,
+        name=network.name,
+        report=logger.debug,
     )
 
 
 def weight_shapes(network: Network) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Return the shapes (out, in / group, height, width) and (out,) of each convolution."""
+    """Return the shapes (out, in / group, height, width) and (out,) of each convolution.
+
+    Those of a fully connected layer are (out, in) and (out,).
+    """
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     channels = {layers.INPUT: 3}
+    positions = network.flattened**2
     for layer in network.layers:
         count = sum(channels[blob] for blob in layer.bottoms)  # only a Concat has several
         if layer.type == "Convolution":
@@ -69,6 +93,10 @@ def weight_shapes(network: Network) -> dict[str, tuple[tuple[int, ...], tuple[in
             inputs = count // settings.get("group", 1)
             count = settings["num_output"]
             shapes[layer.name] = ((count, inputs, *settings["kernel"]), (count,))
+        elif layer.type == "InnerProduct":
+            inputs, positions = count * positions, 1
+            count = layer.settings["num_output"]
+            shapes[layer.name] = ((count, inputs), (count,))
         channels[layer.tops[0]] = count
     return shapes
 

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 NETWORK_NAMES = ("vgg16", "vgg19", "googlenet", "caffenet")
 
+CLASSIFIER_NAMES = tuple(f"{name}-classifier" for name in NETWORK_NAMES)
+"""The same whole, with the layers that classify."""
+
 PAINTERS = ("multistyle26", "arbitrary_predict", "arbitrary_transform")
 """Published networks that paint in one pass; the last two are one painter together."""
 

@@ -5,13 +5,14 @@ from styletransfer.weights.places import model_directories
 from styletransfer.weights.shipped import path as shipped_path
 from styletransfer.weights.shipped import read as read_shipped
 from styletransfer.weights.sources import READY, SOURCES
-from styletransfer.weights.store import Status, fetch, load, load_ready, status, verify
+from styletransfer.weights.store import Status, fetch, kept, load, load_ready, status, verify
 
 __all__ = [
     "READY",
     "SOURCES",
     "Status",
     "fetch",
+    "kept",
     "load",
     "load_ready",
     "model_directories",

@@ -143,7 +143,7 @@ def fetch(
         failures.forget(folder)
         _tidy(work, network.name, done=True)
         return found
-    raise _nothing_reachable(network.name, folder, sources, reasons)
+    raise _nothing_reachable(network, folder, sources, reasons)
 
 
 def by_hand(source: Source, placed: Sequence[Path]) -> Path | None:
@@ -229,17 +229,21 @@ def _tidy(work: Path, name: str, done: bool) -> None:
                 path.unlink()
 
 
+def files(network: Network, sources: Sequence[Source]) -> str:
+    """Return the names of the files that may be placed by hand."""
+    names = [source.filename for source in sources if isinstance(source.origin, str)]
+    return " or ".join(dict.fromkeys([*names, CAFFEMODELS[network.folder]]))
+
+
 def _nothing_reachable(
-    name: str, folder: Path, sources: Sequence[Source], reasons: Sequence[str]
+    network: Network, folder: Path, sources: Sequence[Source], reasons: Sequence[str]
 ) -> WeightsError:
-    files = [source.filename for source in sources if isinstance(source.origin, str)]
-    listed = " or ".join(dict.fromkeys([*files, CAFFEMODELS[name]]))
     return WeightsError(
-        f"The weights of {name} could not be fetched:",
+        f"The weights of {network.name} could not be fetched:",
         [
             *reasons,
             f"Get one of these files on another machine and put it into {folder.resolve()}, under "
-            f"the name it has there ({listed}), or name a folder that has {name}/{name}.onnx "
-            "with --models.",
+            f"the name it has there ({files(network, sources)}), or name a folder that has "
+            f"{network.folder}/{network.name}.onnx with --models.",
         ],
     )

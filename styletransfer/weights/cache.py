@@ -20,7 +20,7 @@ from styletransfer.weights import containers
 from styletransfer.weights.containers import Weights
 
 _METADATA = "styletransfer."
-_MAX_BYTES = 1 << 30  # the largest network has a tenth of it
+_MAX_BYTES = 1 << 30  # the largest network has half of it
 _MAX_TEXT = 5000  # the longest is a path
 
 

@@ -68,7 +68,9 @@ def fit(tensors: Mapping[str, Sequence[np.ndarray]], network: networks.Network) 
             raise WeightsError(f"layer {layer!r} has {len(tensors[layer])} tensors instead of 2")
         weight, bias = tensors[layer]
         weight_shape, bias_shape = shapes[layer]
-        # The legacy caffemodel writes a bias of n as (1, 1, 1, n).
+        # The legacy caffemodel writes all with four axes, a bias of n as (1, 1, 1, n).
+        if len(weight_shape) == 2 and weight.shape[:-2] == (1, 1):
+            weight = weight[0, 0]
         if weight.shape != tuple(weight_shape) or bias.size != bias_shape[0]:
             raise WeightsError(
                 f"layer {layer!r} has shapes {weight.shape} and {bias.shape} where {network.name} "
@@ -113,19 +115,28 @@ def _caffemodel(path: Path, network: networks.Network) -> Mapping[str, Sequence[
 
 
 def _hdf5(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
-    """Read the VGGs of Keras: a group for each layer, in it the HWIO kernel and the bias."""
+    """Read the VGGs of Keras: a group for each layer, in it the HWIO kernel and the bias.
+
+    The kernel of a fully connected layer is (in, out); the first one reads its map as HWC.
+    """
     import h5py  # here, since few runs need it and loading it takes a tenth of a second
 
     weights = {}
+    side = network.flattened
     with h5py.File(path, "r") as file:
         for layer, (weight_shape, bias_shape) in networks.weight_shapes(network).items():
             name = _keras_name(layer)
             if not isinstance(file.get(name, getlink=True), h5py.HardLink):
                 raise WeightsError(f"{name!r} lies in another file, or there is none")
             found = _datasets(file[name])
-            out, into, height, width = weight_shape
-            kernel = found[height, width, into, out][()]
-            weights[layer] = (kernel.transpose(3, 2, 0, 1), found[tuple(bias_shape)][()])
+            out, into, *window = weight_shape
+            kernel = found[*window, into, out][()]
+            if not window and side:
+                kernel = kernel.reshape(side, side, -1, out).transpose(3, 2, 0, 1).reshape(out, -1)
+                side = 0
+            else:
+                kernel = kernel.transpose(3, 2, 0, 1) if window else kernel.T
+            weights[layer] = (kernel, found[tuple(bias_shape)][()])
     return weights
 
 
@@ -161,8 +172,13 @@ def _codebook(path: Path, network: networks.Network) -> Mapping[str, Sequence[np
 
 
 def _keras_name(layer: str) -> str:
-    """Return Keras's name of a VGG layer: block3_conv2 for conv3_2."""
+    """Return Keras's name of a VGG layer: block3_conv2 for conv3_2, fc1 for fc6."""
+    if layer in _KERAS_CONNECTED:
+        return _KERAS_CONNECTED[layer]
     return re.sub(r"conv(\d)_(\d)", r"block\1_conv\2", layer)
+
+
+_KERAS_CONNECTED = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
 
 
 def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.ndarray]]:
@@ -170,6 +186,7 @@ def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
 
     The network's own graph and the model's are walked side by side from their ends: the
     convolutions that feed the last blob correspond in their order, and so on back to the image.
+    Fully connected layers count as such, if the network has them.
     """
     model = wire.parse(path.read_bytes(), onnx.ModelProto)
     tensors = onnx_tensors(model)
@@ -181,11 +198,12 @@ def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
     producers = [
         {name: node for node in g.node for name in node.output} for g in (ours, model.graph)
     ]
+    kinds = ("Conv", "Gemm") if network.flattened else ("Conv",)
     pairs: dict[str, onnx.NodeProto] = {}
     waiting = [(ours.node[-1].output[0], model.graph.output[0].name)]
     while waiting:
         sides = [
-            _convolutions(tensor, known)
+            _convolutions(tensor, known, kinds)
             for tensor, known in zip(waiting.pop(), producers, strict=True)
         ]
         if len(sides[0]) != len(sides[1]):
@@ -197,10 +215,19 @@ def _onnx(path: Path, network: networks.Network) -> Mapping[str, Sequence[np.nda
                 waiting.append((mine.input[0], other.input[0]))
             elif pairs[layer].output[0] != other.output[0]:
                 raise WeightsError(f"its graph is not that of {network.name} around {layer!r}")
-    return {layer: [tensors[name] for name in node.input[1:]] for layer, node in pairs.items()}
+    return {layer: _of_node(node, tensors) for layer, node in pairs.items()}
 
 
-def _convolutions(tensor: str, producers: Mapping[str, onnx.NodeProto]) -> list[onnx.NodeProto]:
+def _of_node(node: onnx.NodeProto, tensors: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Return the weight, (out, in, ...), and the bias of a node."""
+    weight, *rest = (tensors[name] for name in node.input[1:])
+    turned = node.op_type == "Gemm" and not any(a.name == "transB" and a.i for a in node.attribute)
+    return [weight.T if turned else weight, *rest]
+
+
+def _convolutions(
+    tensor: str, producers: Mapping[str, onnx.NodeProto], kinds: Sequence[str]
+) -> list[onnx.NodeProto]:
     """Return the convolutions that a tensor is made of, in order, with none in between."""
     found: list[onnx.NodeProto] = []
     waiting = [tensor]
@@ -208,7 +235,7 @@ def _convolutions(tensor: str, producers: Mapping[str, onnx.NodeProto]) -> list[
         if not waiting:
             return found
         node = producers.get(waiting.pop())
-        if node is not None and node.op_type == "Conv":
+        if node is not None and node.op_type in kinds:
             found.append(node)
         elif node is not None:
             waiting += reversed(node.input if node.op_type == "Concat" else node.input[:1])

@@ -11,7 +11,8 @@ import onnx
 
 from styletransfer import caffe
 from styletransfer.errors import UsageError
-from styletransfer.networks import MEAN, NETWORKS
+from styletransfer.networks import CLASSIFIERS, MEAN, NETWORKS
+from styletransfer.networks.classifiers import SUFFIX
 from styletransfer.text import clause, suggestion
 from styletransfer.weights import store
 from styletransfer.weights.acquisition import Report
@@ -71,19 +72,35 @@ def load_network(
     WeightsError, NetworkError
         See `weights.load` and `caffe.load_folder`.
     """
-    is_path = isinstance(name, str | os.PathLike)
     table = NETWORKS.get(name) if isinstance(name, str) else None
     if table is None:
-        if not (is_path and os.path.isdir(name)):
-            raise UsageError(
-                f"{clause(repr(name), 200)} is neither a network nor a folder; choose one of"
-                f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"
-                f"{suggestion(name, NETWORKS)}"
-            )
-        model, mean, input_size = caffe.load_folder(name)
-        return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})
+        return _from_folder(name)
     folders = model_directories(models)
     model = store.load(name, folders, report=report, progress=progress)
     return LoadedNetwork(
         model, table.mean, table.input_size, table.style_layers, table.content_layers
     )
+
+
+def load_classifier(name: str, models: str | Path | None, report: Report) -> LoadedNetwork:
+    """Return a network whole, up to its probabilities, for squares of its `input_size`.
+
+    Nothing is fetched: of a built-in network the weights with the fully connected layers must be
+    here. Otherwise as `load_network`.
+    """
+    table = CLASSIFIERS.get(f"{name}{SUFFIX}", CLASSIFIERS.get(name))
+    if table is None:
+        return _from_folder(name, whole=True)
+    model = store.load(table.name, model_directories(models), fetch=False, report=report)
+    return LoadedNetwork(model, table.mean, table.input_size, {}, {})
+
+
+def _from_folder(name: object, whole: bool = False) -> LoadedNetwork:
+    if not (isinstance(name, str | os.PathLike) and os.path.isdir(name)):
+        raise UsageError(
+            f"{clause(repr(name), 200)} is neither a network nor a folder; choose one of"
+            f" {', '.join(NETWORKS)}, or give the folder of a Caffe network"
+            f"{suggestion(name, NETWORKS)}"
+        )
+    model, mean, input_size = caffe.load_folder(name, whole)
+    return LoadedNetwork(model, MEAN if mean is None else mean, input_size, {}, {})

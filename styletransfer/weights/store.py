@@ -87,7 +87,7 @@ def load(
     models_dirs : sequence of Path
         Where to look, see `model_directories`.
     fetch : bool
-        Whether missing weights may be fetched.
+        Whether missing weights may be fetched; files that were placed by hand are used anyway.
     source : str, optional
         The name of the only source whose weights will do.
     report : callable
@@ -110,13 +110,18 @@ def load(
         There is no such network.
     """
     network = _network(name)
-    _sources(name, source)
+    published = _sources(name, source)
     found = _present(network, models_dirs, source, report)
     if found is None and not fetch:
-        raise WeightsError(
-            f"There are no weights of {name} in {_listed(models_dirs)}: "
-            f"get them with `styletransfer models fetch {name}`."
-        )
+        placed = _by_hand(network, published, models_dirs)
+        if placed is None:
+            raise WeightsError(
+                f"There are no weights of {name} in {_listed(models_dirs)}: get them with"
+                f" `styletransfer models fetch {name}` ({published[0].megabytes} MB), or put"
+                f" {acquisition.files(network, published)} into"
+                f" {(models_dirs[0] / network.folder).absolute()}."
+            )
+        found = _fetched(network, models_dirs, placed.name, _all, report, progress)
     if found is None:
         spare = source is None and shipped.path(name) is not None
         choose = _others if spare else _others_first
@@ -193,13 +198,20 @@ def status(name: str, models_dirs: Sequence[Path]) -> Status:
             return Status(name, problem=str(error))
     network = _network(name)
     try:
-        own = own_caffemodel(name, models_dirs)
+        own = own_caffemodel(network.folder, models_dirs)
         cached = _cached(network, models_dirs, own)
     except WeightsError as error:
         return Status(name, problem=str(error))
     if cached is not None:
         return Status(name, cached[0], _believed(network, cached))
     return Status(name, own)
+
+
+def kept(name: str, models_dirs: Sequence[Path]) -> Path | None:
+    """Return the file that a built-in network is kept in, without reading it; None without one."""
+    network = _network(name)
+    files = (folder / network.folder / f"{name}.onnx" for folder in models_dirs)
+    return next(filter(os.path.isfile, files), None)
 
 
 def verify(name: str, models_dirs: Sequence[Path], report: Report = _log.info) -> Status:
@@ -265,9 +277,10 @@ def load_ready(
 
 def _network(name: str) -> Network:
     try:
-        return networks.NETWORKS[name]
+        return {**networks.NETWORKS, **networks.CLASSIFIERS}[name]
     except KeyError:
-        names = [*networks.NETWORKS] + [other for other in READY if name not in READY]
+        names = [*networks.NETWORKS, *networks.CLASSIFIERS]
+        names += [other for other in READY if name not in READY]
         raise UnknownNameError(
             f"There is no built-in network {name!r}: choose one of {', '.join(names)}"
             f"{suggestion(name, names)}"
@@ -292,7 +305,7 @@ def _present(
     network: Network, folders: Sequence[Path], source: str | None, report: Report
 ) -> Found | None:
     """Return what is on this machine, the user's own file before a cached one."""
-    own = own_caffemodel(network.name, folders)
+    own = own_caffemodel(network.folder, folders)
     if own is not None and source is not None:
         raise WeightsError(f"{own} is used before any source: move it away to have {source}.")
     found = _cached(network, folders, own)
@@ -319,16 +332,16 @@ def _fetched(
 
     Of all sources and those that failed lately `choose` returns the ones to ask, in their order.
     """
-    folder = writable(folders) / network.name
+    folder = writable(folders) / network.folder
     folder.mkdir(exist_ok=True)
-    placed = [f / network.name for f in folders]
+    placed = [f / network.folder for f in folders]
     sources = _sources(network.name, source)
     with contextlib.ExitStack() as stack:
         work = folder
         if not stack.enter_context(locks.locked(folder / _LOCK, _waiting(network, report))):
             work = stack.enter_context(storage.scratch(folder))  # which nobody else knows
         with contextlib.suppress(CacheError):
-            found = _cached(network, folders, own_caffemodel(network.name, folders))
+            found = _cached(network, folders, own_caffemodel(network.folder, folders))
             wanted = found is not None and source in (None, found[2].source)
             if found is not None and wanted and not _doubt(network, found):
                 return found
@@ -349,6 +362,12 @@ def _all(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source
     return sources
 
 
+def _by_hand(network: Network, sources: Sequence[Source], folders: Sequence[Path]) -> Source | None:
+    """Return the first source whose file a user has put into the network's folder."""
+    placed = [f / network.folder for f in folders]
+    return next((s for s in sources if acquisition.by_hand(s, placed) is not None), None)
+
+
 def _others(sources: Sequence[Source], failed: Sequence[Source]) -> Sequence[Source]:
     return [source for source in sources if source not in failed]
 
@@ -361,7 +380,7 @@ def _others_first(sources: Sequence[Source], failed: Sequence[Source]) -> Sequen
 def _cached(network: Network, folders: Sequence[Path], own: Path | None) -> Found | None:
     """Return the first cached network, or of those made from the user's own file the first."""
     for folder in folders:
-        path = folder / network.name / f"{network.name}.onnx"
+        path = folder / network.folder / f"{network.name}.onnx"
         if not os.path.isfile(path):
             continue
         try:

@@ -161,6 +161,20 @@ def test_a_first_image_that_no_step_improves_is_written(capsys, monkeypatch, tmp
     np.testing.assert_allclose(images.load(output), content, atol=1 / 255)
 
 
+def test_edges_and_total_variation(capsys, tmp_path, short):
+    output = tmp_path / "x.png"
+    assert cli.main_style([*short, "--edges", "-o", str(output)]) == 0
+    told = re.search(
+        r"^total variation ([\d.]+) -> ([\d.]+)$", capsys.readouterr().out, re.MULTILINE
+    )
+    result = images.load(output)
+    content = images.resize(images.load(CONTENT), result.shape[:2])
+    assert float(told[1]) == pytest.approx(images.total_variation(content), abs=0.01)
+    assert float(told[2]) == pytest.approx(images.total_variation(result), rel=0.01)
+    sheet = images.load(tmp_path / "x-edges.png")
+    np.testing.assert_allclose(sheet, images.edge_sheet(content, result), atol=0.1)
+
+
 @pytest.mark.parametrize("arguments", [["models"], ["presets"], ["models", "--help"]], ids=" ".join)
 def test_a_reader_that_leaves_is_no_error(arguments):
     command = [sys.executable, "-m", "styletransfer", *arguments]

@@ -7,7 +7,7 @@ import pytest
 
 from styletransfer import cli, weights
 from styletransfer.errors import WeightsError
-from tests.conftest import CONFORMANCE, MODELS
+from tests.conftest import CONFORMANCE, MODELS, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,27 @@ def test_models_convert_does_not_overwrite_what_it_reads(capsys, tmp_path, kept,
     assert cli.main(["models", "convert", *map(str, files)]) == 2
     assert f"{output} is what is converted: give another file" in capsys.readouterr().err
     assert (tmp_path / kept).read_text() == kept
+
+
+def test_classifiers_are_listed_apart_and_not_read(capsys, tmp_path):
+    (tmp_path / "vgg16").mkdir()
+    kept = tmp_path / "vgg16" / "vgg16-classifier.onnx"
+    kept.write_bytes(b"whatever")
+    assert cli.main(["models", "--models", str(tmp_path)]) == 0
+    listed = capsys.readouterr().out
+    assert f"vgg16-classifier: {kept}\n" in listed
+    assert re.search(r"^caffenet-classifier: ", listed, re.MULTILINE)
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels.h5, 553 MB\n" in listed
+    assert cli.main(["models", "verify", "vgg16-classifier", "--models", str(tmp_path)]) == 1
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_style_transfer_takes_no_classifier(capsys):
+    pictures = [
+        "-c",
+        str(ROOT / "images/content/cat.jpg"),
+        "-s",
+        str(ROOT / "images/style/wave.jpg"),
+    ]
+    assert cli.main(["image", "-m", "vgg16-classifier", *pictures]) == 2
+    assert "'vgg16-classifier' is neither a network nor a folder" in capsys.readouterr().err

@@ -14,7 +14,13 @@ from styletransfer.errors import WeightsError
 from styletransfer.networks import NETWORKS
 from styletransfer.weights import containers
 from tests.weights.test_torchfile import dictionary, legacy_file, tensor
-from tests.weights.weight_files import random_weights, short_vgg, write_caffemodel, write_hdf5
+from tests.weights.weight_files import (
+    random_weights,
+    short_vgg,
+    tiny_classifier,
+    write_caffemodel,
+    write_hdf5,
+)
 
 
 def equal(one, other) -> bool:
@@ -272,3 +278,44 @@ def test_hdf5_never_follows_data_in_other_files(tmp_path, how):
         else:
             group["b"] = np.zeros(64, np.float32)
     assert "lies in another file" in reason("hdf5", path, network)
+
+
+def ends_at_last(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose only output is its last blob, as published ones have it."""
+    del model.graph.output[:-1]
+    return model
+
+
+def test_fully_connected_layers_of_every_container(tmp_path):
+    """Keras flattens maps as (H, W, C), Caffe as (C, H, W); of V1 all have four axes."""
+    network = tiny_classifier()
+    weights = random_weights(network)
+    assert [w.shape for w, _ in weights.values()][2:] == [(5, 64 * 16), (6, 5), (7, 6)]
+    write_hdf5(tmp_path / "net.h5", weights, side=4)
+    assert equal(containers.read("hdf5", tmp_path / "net.h5", network), weights)
+    legacy = {
+        layer: tuple(a.reshape(*[1] * (4 - a.ndim), *a.shape) for a in pair)
+        for layer, pair in weights.items()
+    }
+    write_caffemodel(tmp_path / "net.caffemodel", legacy)
+    assert equal(containers.read("caffemodel", tmp_path / "net.caffemodel", network), weights)
+    graph = ends_at_last(networks.to_onnx(network, weights))
+    (tmp_path / "net.onnx").write_bytes(graph.SerializeToString())
+    assert equal(containers.read("onnx", tmp_path / "net.onnx", network), weights)
+    for node in graph.graph.node:  # (in, out), without transB
+        if node.name == "fc7":
+            del node.attribute[:]
+    for kept in graph.graph.initializer:
+        if kept.name == "fc7/weight":
+            turned = np.ascontiguousarray(numpy_helper.to_array(kept).T)
+            kept.CopyFrom(numpy_helper.from_array(turned, kept.name))
+    (tmp_path / "net.onnx").write_bytes(graph.SerializeToString())
+    assert equal(containers.read("onnx", tmp_path / "net.onnx", network), weights)
+
+
+def test_onnx_whole_is_read_by_its_structure(tmp_path):
+    network = networks.CLASSIFIERS["googlenet-classifier"]
+    weights = random_weights(network)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(ends_at_last(networks.to_onnx(network, weights)).SerializeToString())
+    assert equal(containers.read("onnx", path, network), weights)

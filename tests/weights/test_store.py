@@ -170,8 +170,9 @@ def test_source_can_be_chosen(server, publish, tmp_path):
 def test_absent_network_is_not_fetched_when_that_is_not_wanted(server, publish, tmp_path):
     publish("good")
     assert reason(weights.load, "caffenet", [tmp_path], fetch=False) == (
-        f"There are no weights of caffenet in {tmp_path}: "
-        "get them with `styletransfer models fetch caffenet`."
+        f"There are no weights of caffenet in {tmp_path}: get them with"
+        " `styletransfer models fetch caffenet` (10 MB), or put net.caffemodel or"
+        f" bvlc_reference_caffenet.caffemodel into {tmp_path / 'caffenet'}."
     )
     assert reason(weights.verify, "caffenet", [tmp_path]) == (
         f"There are no weights of caffenet in {tmp_path}."

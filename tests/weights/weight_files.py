@@ -25,6 +25,21 @@ def short_vgg() -> Network:
     )
 
 
+def tiny_classifier() -> Network:
+    """Return a classifier in the manner of VGG, of 8 x 8 pixels."""
+    whole = networks.CLASSIFIERS["vgg16-classifier"]
+    connected = [layer for layer in whole.layers if layer.type in ("InnerProduct", "Softmax")]
+    first = replace(connected[0], bottoms=("pool1",))
+    counts = {"fc6": 5, "fc7": 6, "fc8": 7}
+    top = [
+        replace(layer, settings={"num_output": counts[layer.name]})
+        if layer.name in counts
+        else layer
+        for layer in (first, *connected[1:])
+    ]
+    return replace(whole, layers=(*whole.layers[:5], *top), input_size=8, flattened=4)
+
+
 def random_weights(network: Network, seed: int = 0) -> Weights:
     rng = np.random.default_rng(seed)
     return {
@@ -73,11 +88,16 @@ def write_caffemodel(path: Path, weights: Mapping[str, Sequence[np.ndarray]]) ->
     path.write_bytes(model)
 
 
-def write_hdf5(path: Path, weights: Weights) -> None:
-    """Write what Keras does: a group a layer, HWIO kernels."""
+def write_hdf5(path: Path, weights: Weights, side: int = 7) -> None:
+    """Write what Keras does: a group a layer, HWIO kernels; fc6 of a map's (H, W, C), flattened."""
+    connected = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
     with h5py.File(path, "w") as file:
         for layer, (weight, bias) in weights.items():
-            name = f"block{layer[4]}_conv{layer[6]}"
+            name = connected.get(layer) or f"block{layer[4]}_conv{layer[6]}"
             group = file.create_group(name)
-            group[f"{name}_W_1:0"] = weight.transpose(2, 3, 1, 0)
+            if layer == "fc6":
+                maps = weight.reshape(len(weight), -1, side, side)
+                weight = np.moveaxis(maps, 1, 3).reshape(len(weight), -1)
+            kernel = weight.T if weight.ndim == 2 else weight.transpose(2, 3, 1, 0)
+            group[f"{name}_W_1:0"] = kernel
             group[f"{name}_b_1:0"] = bias
