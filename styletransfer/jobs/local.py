@@ -15,7 +15,7 @@ from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import Begun, Download, FilmProgress, PaintingProgress, Progress, Stop
-from styletransfer.transfer import StyleTransfer, Summary
+from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,15 @@ class Outcome:
         Where the picture is; None where there is none.
     error : Exception or None
         What went wrong; there may be a picture all the same, the best so far.
+    checkpoint : Path or None
+        What the run can be gone on with, where it is not complete.
     """
 
     task: Task
     summary: Summary | None = None
     output: Path | None = None
     error: Exception | None = None
+    checkpoint: Path | None = None
 
 
 def make_all(
@@ -143,6 +146,7 @@ def _make(
             content_mask=pictures.content_mask,
             progress=tell,
             stopped=watch.stopped,
+            checkpoint=_checkpoints(task),
             **options,
         )
     except KeyboardInterrupt:
@@ -150,13 +154,23 @@ def _make(
             raise
     except Exception as failure:
         error = failure
-    if not transfer.has_image:
-        return Outcome(task, transfer.summary, None, error)
-    try:
-        output = _write(transfer, task, pictures, machine, course)
-    except Exception as failure:
-        return Outcome(task, transfer.summary, None, failure)
-    return Outcome(task, transfer.summary, output, error)
+    summary, output = transfer.summary, None
+    if transfer.has_image:
+        try:
+            output = _write(transfer, task, pictures, machine, course)
+        except Exception as failure:
+            error = failure
+    place = task.checkpoint
+    if place is not None and output is not None and summary is not None and summary.stop.complete:
+        place.unlink(missing_ok=True)
+    left = place if place is not None and place.exists() else None
+    return Outcome(task, summary, output, error, left)
+
+
+def _checkpoints(task: Task) -> Checkpoints | None:
+    """Return where a task's run writes checkpoints, if it does."""
+    extras, place = task.extras, task.checkpoint
+    return None if place is None else Checkpoints(place, extras.checkpoint_every, extras.resume)
 
 
 def _write(
