@@ -184,7 +184,7 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
             " --checkpoint without it"
         )
     models = None if options.models is None else Path(options.models)
-    return asked, Machine(options.gpu_id, threads or 0, models), like
+    return asked, Machine(options.gpu_id, threads or 0, models, options.provider), like
 
 
 def _checkpoints(options: argparse.Namespace) -> tuple[bool, Path | None, int | None, bool]:

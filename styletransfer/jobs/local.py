@@ -102,6 +102,7 @@ def make_all(
                 gpu_id=machine.gpu_id,
                 models=machine.models,
                 threads=machine.threads,
+                provider=machine.provider,
                 progress=watch.tell,
             )
             if like is not None:

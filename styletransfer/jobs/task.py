@@ -21,11 +21,14 @@ class Machine:
         Threads on the CPU; 0 is one a core.
     models : Path or None
         The folder with the networks.
+    provider : str or None
+        An execution provider in place of CUDA or the CPU.
     """
 
     gpu_id: int | None = None
     threads: int = 0
     models: Path | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class StyleTransfer:
         The folder with the networks' weights; by default the usual ones, see `weights`.
     threads : int
         Threads on the CPU, at most one a core; 0 means one a core.
+    provider : str, optional
+        An execution provider of the installed ONNX Runtime in place of CUDA or the CPU, such as
+        ``"CoreML"``.
     progress : callable, optional
         Gets a `Download` while a network is fetched.
 
@@ -89,10 +92,11 @@ class StyleTransfer:
         gpu_id: int | None = None,
         models: str | Path | None = None,
         threads: int = 0,
+        provider: str | None = None,
         progress: Callable[[Download], None] | None = None,
     ) -> None:
         self.use_pbar = use_pbar
-        self.device, reason = choose_device(gpu_id, threads)
+        self.device, reason = choose_device(gpu_id, threads, provider)
         with Display(use_pbar) as display:
             self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
