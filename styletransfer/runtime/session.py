@@ -138,13 +138,6 @@ class Session:
         return OrtValue.ortvalue_from_numpy(cast, *self._where)
 
 
-_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    # By itself it computes in bfloat16 where the processor can, whose gradients are useless.
-    "OpenVINOExecutionProvider": {"precision": "ACCURACY"},
-}
-"""What providers are asked for besides, so that they compute in float32."""
-
-
 class _Kind:
     """The type and the shape that a model declares for an input or an output."""
 
@@ -198,7 +191,7 @@ def _started(model: bytes, device: Device) -> Any:
         providers.insert(0, (CUDA, settings))
     if device.provider not in (CPU, CUDA):
         options.enable_mem_pattern = False  # DirectML cannot do with it
-        providers.insert(0, (device.provider, dict(_OPTIONS.get(device.provider, {}))))
+        providers.insert(0, device.provider)
     try:
         session = onnxruntime.InferenceSession(
             model, options, providers=providers, disabled_optimizers=disabled
