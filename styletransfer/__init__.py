@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from styletransfer.images import load
     from styletransfer.progress import Download, Progress, Stop, TrainingProgress
     from styletransfer.settings import Settings
-    from styletransfer.transfer import StyleTransfer, Summary
+    from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checkpoints",
     "Download",
     "ImageError",
     "NetworkError",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "Checkpoints": "transfer",
     "Download": "progress",
     "Progress": "progress",
     "Settings": "settings",

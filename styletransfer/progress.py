@@ -170,3 +170,8 @@ class Stop(enum.Enum):
     def finished(self) -> bool:
         """Whether the picture is what was asked for."""
         return self not in (Stop.INTERRUPTED, Stop.MEMORY, Stop.FAILED)
+
+    @property
+    def complete(self) -> bool:
+        """Whether going on would change nothing: it is finished, and not for lack of time."""
+        return self.finished and self is not Stop.TIME

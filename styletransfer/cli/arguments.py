@@ -1,7 +1,7 @@
 """Flags: those that several commands take, and one for every parameter of `Settings`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from styletransfer import settings
@@ -61,11 +61,22 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         help="the CUDA device, -1 for the CPU; where it is not usable, the CPU is taken, and a"
         " warning says why (default: 0 if the machine has one)",
     )
+    add_provider(add)
     add(
         "--threads",
         type=count,
         metavar="N",
         help="threads on the CPU, at most one a core (default: one a core)",
+    )
+
+
+def add_provider(add: Callable[..., Any]) -> None:
+    """Add the flag for what else models can run on."""
+    add(
+        "--provider",
+        metavar="NAME",
+        help="what else the installed ONNX Runtime runs on, such as CoreML, DML, MIGraphX or"
+        " OpenVINO; `styletransfer models check` says how exact it is",
     )
 
 

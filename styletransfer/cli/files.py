@@ -78,6 +78,17 @@ def check_writable(tasks: Sequence["Task"]) -> None:
         raise UsageError(str(error)) from error
 
 
+def check_checkpoint(text: str) -> Path:
+    """Return the path of a checkpoint; raise UsageError where none can be written there."""
+    path = Path(text)
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"{text} cannot be a checkpoint, whose name ends in .npz; give another")
+    if os.path.isdir(path) or not os.path.isdir(path.parent):
+        problem = "it is a folder" if os.path.isdir(path) else f"there is no folder {path.parent}"
+        raise UsageError(f"{text} cannot be a checkpoint: {problem}")
+    return path
+
+
 def file_name(text: str) -> str:
     """Parse the name of a file or folder: an empty one, of an unset variable say, is none."""
     if not text:

@@ -11,6 +11,7 @@ from styletransfer.cli import sheet, streams
 from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
 from styletransfer.cli.files import (
     add_format,
+    check_checkpoint,
     check_there,
     check_writable,
     file_name,
@@ -93,6 +94,20 @@ def _add_pictures_out(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="rewrite this file every two seconds with the image so far",
     )
+    add(
+        "--checkpoint",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write all that the run depends on every minute, and when it is interrupted, so that"
+        " it can be gone on with (default: beside the result); deleted with the last iteration",
+    )
+    add("--checkpoint-every", type=count, metavar="N", help="write it after every N iterations")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint, if there is one; -n, -o and --time may be others",
+    )
     add("--grid", action="store_true", help="write content, styles and result side by side, too")
     add("--plot", action="store_true", help="draw the course of the loss, too")
     add(
@@ -166,11 +181,30 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
             options.plot,
             options.preview,
             options.edges,
+            *_checkpoints(options),
         ),
         options.stdin,
     )
+    if asked.is_batch and asked.extras.checkpoint_file is not None:
+        raise UsageError(
+            f"several pictures have a checkpoint each; {options.checkpoint} is one file: give"
+            " --checkpoint without it"
+        )
     models = None if options.models is None else Path(options.models)
-    return asked, Machine(options.gpu_id, threads or 0, models), like
+    return asked, Machine(options.gpu_id, threads or 0, models, options.provider), like
+
+
+def _checkpoints(options: argparse.Namespace) -> tuple[bool, Path | None, int | None, bool]:
+    """Return whether checkpoints are asked for, in which file, how often, and whether to go on."""
+    file, every = options.checkpoint, options.checkpoint_every
+    wanted = file is not None or every is not None or options.resume
+    if not wanted:
+        return False, None, None, False
+    if options.sheet:
+        raise UsageError("a sheet's pictures have no checkpoints; leave --checkpoint out")
+    if options.streamed and not file:
+        raise UsageError("nothing is beside standard output; give --checkpoint a file")
+    return True, check_checkpoint(file) if file else None, every, options.resume
 
 
 def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], "Recipe | None"]:
@@ -224,6 +258,7 @@ def make(
             display.end()
             if outcome.error is not None and (options.debug or not batch):
                 _say_saved(outcome, options.streamed)
+                _say_how_to_go_on(outcome)
                 raise outcome.error
             if outcome.error is not None:
                 title = (titles or {}).get(outcome.task.output, outcome.task.title)
@@ -233,6 +268,7 @@ def make(
             made += 1
             if not options.quiet:
                 _sum_up(outcome, options.streamed)
+            _say_how_to_go_on(outcome)
     if batch and not options.quiet:
         tally(len(tasks) + there, made, there, failed)
     return signals.code if signals.stopped() else int(failed > 0)
@@ -242,6 +278,14 @@ def _say_saved(outcome: "Outcome", streamed: bool) -> None:
     if outcome.output is not None:
         place = "goes to standard output" if streamed else f"is saved in {outcome.output}"
         logger.warning("the best picture so far %s", place)
+
+
+def _say_how_to_go_on(outcome: "Outcome") -> None:
+    if outcome.checkpoint is not None:
+        logger.info(
+            "the run can go on from %s: give the same command again, with --resume",
+            outcome.checkpoint,
+        )
 
 
 def _sum_up(outcome: "Outcome", streamed: bool) -> None:

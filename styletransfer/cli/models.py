@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.cli import inspection
-from styletransfer.cli.arguments import add_common
+from styletransfer.cli.arguments import add_common, add_machine
 from styletransfer.cli.messages import complain, say
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.settings.choices import CLASSIFIER_NAMES, NETWORK_NAMES, PAINTERS, SAMPLES
@@ -39,7 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("onnx", type=Path, help="the file to write")
     convert.set_defaults(command=_convert)
     inspection.add_arguments(commands.add_parser)
-    for sub in (fetch, verify, convert):
+    check = commands.add_parser(
+        "check", help="compare what a provider computes with what the CPU computes"
+    )
+    check.add_argument(
+        "name",
+        nargs="?",
+        default="googlenet",
+        metavar="NETWORK",
+        help=f"{', '.join(NETWORK_NAMES)}, or a folder with a Caffe network (default: googlenet)",
+    )
+    add_machine(check)
+    check.set_defaults(command=_check)
+    for sub in (fetch, verify, convert, check):
         add_common(sub, suppress=True)
 
 
@@ -126,6 +138,33 @@ def _convert(options: argparse.Namespace) -> int:
         raise StyleTransferError(f"{options.onnx} cannot be written: {error}") from error
     logger.info("saved %s", options.onnx.resolve())
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Say how far loss and gradient of a small problem are off; 1 where that is too far."""
+    from styletransfer.display import Display
+    from styletransfer.runtime.devices import choose_device
+    from styletransfer.transfer.comparison import compare
+    from styletransfer.weights.loading import load_network
+
+    device, reason = choose_device(options.gpu_id, options.threads or 0, options.provider)
+    if reason:
+        logger.warning("it is the CPU that is compared: %s", reason)
+    with Display(not options.quiet) as display:
+        network = load_network(options.name, options.models, logger.info, display.show)
+    found = compare(network, device)
+    for image, difference in found.items():
+        say(
+            f"{options.name} on {device}, near {image}: loss off by {difference.loss:.1e},"
+            f" gradient by {difference.gradient:.1e} of its norm"
+        )
+    if all(difference.small for difference in found.values()):
+        say(f"{device} computes as the CPU does")
+        return 0
+    raise StyleTransferError(
+        f"{device} is too far off: pictures made on it are others than the CPU's, and worse where"
+        " the gradient is off by more than its norm"
+    )
 
 
 def _state(start: str, status: "Status") -> list[str]:

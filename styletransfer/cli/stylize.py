@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace, ending: str) -> int:
     tasks, there = divide(order)
     threads = options.threads or (like.threads if like is not None else 0)
     models = None if options.models is None else Path(options.models)
-    machine = Machine(options.gpu_id, threads, models)
+    machine = Machine(options.gpu_id, threads, models, options.provider)
     with Display(not options.quiet) as display:
         watch = Watch(display.show, options.signals.stopped)
         if options.sheet:

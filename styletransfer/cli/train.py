@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from styletransfer.cli.arguments import add_common
+from styletransfer.cli.arguments import add_common, add_provider
 from styletransfer.display import Display
 from styletransfer.errors import UsageError
 from styletransfer.progress import TrainingProgress
@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--restart", action="store_true", help="begin anew and delete the checkpoints there are")
     add = parser.add_argument_group("the machine").add_argument
-    add("-g", "--gpu-id", default=0, type=int, metavar="N", help="the CUDA device, -1 for the CPU")
+    add("-g", "--gpu-id", type=int, metavar="N", help="the CUDA device, -1 for the CPU")
+    add_provider(add)
     add("--threads", default=0, type=_count, metavar="N", help="threads on the CPU")
     add("--workers", default=0, type=_count, metavar="N", help="threads that read pictures")
     add("--tensorboard", action="store_true", help="write event files for TensorBoard, too")
@@ -90,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         options.workers,
         ANEW if options.restart else REQUIRED if options.resume else AUTO,
         options.tensorboard,
+        options.provider,
     )
     signals = options.signals
     with Display(not options.quiet) as display:

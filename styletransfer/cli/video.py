@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
 
     task = _task(options)
     models = None if options.models is None else Path(options.models)
-    machine = Machine(options.gpu_id, options.threads or 0, models)
+    machine = Machine(options.gpu_id, options.threads or 0, models, options.provider)
     plan = film.plan(task)
     if options.dry_run:
         return _tell_plan(plan, machine, options)

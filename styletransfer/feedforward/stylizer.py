@@ -47,6 +47,8 @@ class Stylizer:
         Number of a CUDA device, or -1 for the CPU.
     threads : int
         Threads on the CPU, at most one a core; 0 means one a core.
+    provider : str, optional
+        An execution provider of the installed ONNX Runtime in place of CUDA or the CPU.
     models : path, optional
         The folder for networks that are fetched.
     order : {"RGB", "BGR"}, optional
@@ -86,6 +88,7 @@ class Stylizer:
         gpu_id: int | None = -1,
         *,
         threads: int = 0,
+        provider: str | None = None,
         models: str | os.PathLike[str] | None = None,
         order: str | None = None,
         takes: Range | None = None,
@@ -95,7 +98,7 @@ class Stylizer:
     ) -> None:
         order = Painting(order=order).order
         takes, gives = _range("takes", takes), _range("gives", gives)
-        device, reason = choose_device(gpu_id, threads)
+        device, reason = choose_device(gpu_id, threads, provider)
         if reason:
             report(f"CUDA device {gpu_id} is not used: {reason}")
         self.device = str(device)

@@ -43,10 +43,12 @@ class Trainer:
         shift. Without it a network begins anew, from the seed of the configuration.
     models : path, optional
         The folder with the loss network's weights, see `weights.model_directories`.
-    gpu_id : int
-        The number of a CUDA device, or -1 for the CPU.
+    gpu_id : int or None
+        The number of a CUDA device, or -1 for the CPU; None is the first CUDA device, if any.
     threads : int
         Threads of one operator on the CPU; 0 means one a core.
+    provider : str, optional
+        An execution provider of the installed ONNX Runtime in place of CUDA or the CPU.
 
     Attributes
     ----------
@@ -79,8 +81,9 @@ class Trainer:
         style: np.ndarray | Sequence[np.ndarray],
         weights: Sequence[np.ndarray] | None = None,
         models: str | Path | None = None,
-        gpu_id: int = -1,
+        gpu_id: int | None = -1,
         threads: int = 0,
+        provider: str | None = None,
     ) -> None:
         settings = configuration.read(config)
         pictures = [style] if isinstance(style, np.ndarray) else list(style)
@@ -94,7 +97,7 @@ class Trainer:
         if not one and (settings.base or settings.arch != "multi"):
             wanted = "with a base one at a time" if settings.base else "one, or the arch multi"
             raise UsageError(f"there are {len(pictures)} styles; give {wanted}")
-        self._device = choose_device(gpu_id, threads)[0]
+        self._device = choose_device(gpu_id, threads, provider)[0]
         network = architecture.architecture(
             settings.arch, settings.width, settings.styles or len(pictures) or 1
         )

@@ -53,16 +53,19 @@ class Training:
         Whether it goes on from the newest checkpoint.
     tensorboard : bool
         Whether event files are written.
+    provider : str or None
+        As in `Trainer`.
     """
 
     settings: Configuration
     folder: Path
     models: Path | None = None
-    gpu_id: int = -1
+    gpu_id: int | None = -1
     threads: int = 0
     workers: int = 0
     resume: str = AUTO
     tensorboard: bool = False
+    provider: str | None = None
 
     @property
     def place(self) -> Path:
@@ -146,6 +149,7 @@ def train(
             training.models,
             training.gpu_id,
             training.threads,
+            training.provider,
         )
         # With what follows from its base.
         training = replace(training, settings=trainer.settings)

@@ -15,7 +15,7 @@ from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import Begun, Download, FilmProgress, PaintingProgress, Progress, Stop
-from styletransfer.transfer import StyleTransfer, Summary
+from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ class Outcome:
     variations : (float, float) or None
         The total variation of the content, at the result's size, and of the result, where edges
         were asked for.
+    checkpoint : Path or None
+        What the run can be gone on with, where it is not complete.
     """
 
     task: Task
@@ -68,6 +70,7 @@ class Outcome:
     output: Path | None = None
     error: Exception | None = None
     variations: tuple[float, float] | None = None
+    checkpoint: Path | None = None
 
 
 def make_all(
@@ -103,6 +106,7 @@ def make_all(
                 gpu_id=machine.gpu_id,
                 models=machine.models,
                 threads=machine.threads,
+                provider=machine.provider,
                 progress=watch.tell,
             )
             if like is not None:
@@ -147,6 +151,7 @@ def _make(
             content_mask=pictures.content_mask,
             progress=tell,
             stopped=watch.stopped,
+            checkpoint=_checkpoints(task),
             **options,
         )
     except KeyboardInterrupt:
@@ -154,14 +159,24 @@ def _make(
             raise
     except Exception as failure:
         error = failure
-    if not transfer.has_image:
-        return Outcome(task, transfer.summary, None, error)
-    try:
-        output = _write(transfer, task, pictures, machine, course)
-        variations = _variations(transfer, pictures) if task.extras.edges else None
-    except Exception as failure:
-        return Outcome(task, transfer.summary, None, failure)
-    return Outcome(task, transfer.summary, output, error, variations)
+    summary, output, variations = transfer.summary, None, None
+    if transfer.has_image:
+        try:
+            output = _write(transfer, task, pictures, machine, course)
+            variations = _variations(transfer, pictures) if task.extras.edges else None
+        except Exception as failure:
+            error = failure
+    place = task.checkpoint
+    if place is not None and output is not None and summary is not None and summary.stop.complete:
+        place.unlink(missing_ok=True)
+    left = place if place is not None and place.exists() else None
+    return Outcome(task, summary, output, error, variations, left)
+
+
+def _checkpoints(task: Task) -> Checkpoints | None:
+    """Return where a task's run writes checkpoints, if it does."""
+    extras, place = task.extras, task.checkpoint
+    return None if place is None else Checkpoints(place, extras.checkpoint_every, extras.resume)
 
 
 def _write(

@@ -60,6 +60,7 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
         gpu_id=machine.gpu_id,
         models=machine.models,
         threads=machine.threads,
+        provider=machine.provider,
         progress=watch.tell,
     )
     painter = OptimisingPainter(

@@ -132,6 +132,7 @@ def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylize
         settings.model,
         machine.gpu_id,
         threads=machine.threads,
+        provider=machine.provider,
         models=machine.models,
         order=settings.order,
         takes=None if settings.takes is None else RANGES[settings.takes],

@@ -12,6 +12,7 @@ from styletransfer.jobs import naming
 from styletransfer.jobs.task import Extras, Task
 from styletransfer.settings import Painting, Settings, is_number
 from styletransfer.text import counted
+from styletransfer.transfer import checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,12 @@ def _seeded(task: Task) -> Task:
         return task
     if not is_number(settings.init):
         return task
-    return replace(task, settings=replace(settings, seed=secrets.randbelow(1 << 32)))
+    seed = None
+    if task.checkpoint is not None and task.extras.resume:
+        seed = checkpoint.seed_of(task.checkpoint)  # that of the run which is gone on with
+    if seed is None:
+        seed = secrets.randbelow(1 << 32)
+    return replace(task, settings=replace(settings, seed=seed))
 
 
 def _stems(contents: Sequence[Path]) -> dict[Path, str]:

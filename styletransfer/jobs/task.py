@@ -21,11 +21,14 @@ class Machine:
         Threads on the CPU; 0 is one a core.
     models : Path or None
         The folder with the networks.
+    provider : str or None
+        An execution provider in place of CUDA or the CPU.
     """
 
     gpu_id: int | None = None
     threads: int = 0
     models: Path | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class Extras:
         and result.
     preview : Path or None
         A file that is rewritten every few seconds with the image so far.
+    checkpoint : bool
+        Whether checkpoints are written.
+    checkpoint_file : Path or None
+        Where; None is beside the result.
+    checkpoint_every : int or None
+        After how many iterations, each time; None is every minute.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one.
     """
 
     depth: int = 8
@@ -51,6 +62,10 @@ class Extras:
     plot: bool = False
     preview: Path | None = None
     edges: bool = False
+    checkpoint: bool = False
+    checkpoint_file: Path | None = None
+    checkpoint_every: int | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,13 @@ class Task:
         """Where the edges of content and result go."""
         return self._beside("edges")
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where checkpoints go, if there are any."""
+        if not self.extras.checkpoint:
+            return None
+        return self.extras.checkpoint_file or self._beside("checkpoint", ".npz")
+
     def snapshot(self, iteration: int) -> Path:
         """Return where the image after an iteration goes."""
         return self._beside(f"{iteration:05}")
@@ -135,7 +157,8 @@ class Task:
 
     def overwritten(self) -> list[Path]:
         """Return the files that are there and may be written over, any snapshot's included."""
-        found = [path for path in (self.output, *self.written()) if os.path.exists(path)]
+        places = [self.output, *self.written(), *filter(None, [self.checkpoint])]
+        found = [path for path in places if os.path.exists(path)]
         folder = self.output.parent
         if not (self.extras.save_every and folder.is_dir()):
             return found

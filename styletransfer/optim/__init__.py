@@ -17,6 +17,7 @@ from styletransfer.optim.protocol import (
     State,
     drive,
     from_arrays,
+    restored,
     to_arrays,
 )
 from styletransfer.optim.resampling import stretched
@@ -34,9 +35,11 @@ __all__ = [
     "Minimiser",
     "State",
     "Stop",
+    "blank",
     "drive",
     "from_arrays",
     "minimise",
+    "restored",
     "stretched",
     "to_arrays",
 ]
@@ -65,6 +68,7 @@ def minimise(
     iterations: int,
     accept: Accept,
     before: Any = None,
+    state: Any = None,
     **parameters: Any,
 ) -> Stop:
     """Minimise a function over bounded images.
@@ -86,6 +90,8 @@ def minimise(
     before : State, optional
         That of the same minimiser at another size, to go on with what it has learnt. SciPy's
         begins anew.
+    state : State, optional
+        Where to go on, instead of an image: one of the same minimiser at this size.
     **parameters
         Those of the minimiser.
 
@@ -97,4 +103,17 @@ def minimise(
     method = OPTIMIZERS[name](*bounds, **parameters)
     if isinstance(method, Lbfgsb):
         return method.minimise(function, image, iterations, accept)
-    return drive(method, function, image, iterations, accept, before)
+    return drive(method, function, image, iterations, accept, before, state)
+
+
+def blank(
+    name: str, image: Image, bounds: tuple[np.ndarray, np.ndarray], **parameters: Any
+) -> State | None:
+    """Return a state as a minimiser has it at such an image, for `restored`; SciPy's has none.
+
+    The arguments are those of `minimise`.
+    """
+    method = OPTIMIZERS[name](*bounds, **parameters)
+    if isinstance(method, Lbfgsb):
+        return None
+    return method.start(lambda image: (0.0, np.zeros_like(image)), image)

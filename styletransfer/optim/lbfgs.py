@@ -6,7 +6,7 @@ of coefficients. Inside, an image is flat, shape (N,).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,6 +70,11 @@ class State:
         # Read from a file they are arrays.
         self.order = [int(row) for row in self.order]
         self.shape = tuple(int(n) for n in self.shape)
+        rows = range(len(self.vectors) // 2)
+        if len(set(self.order)) < len(self.order) or not set(self.order) <= set(rows):
+            raise ValueError(f"the history has {len(rows)} rows, not those of {self.order}")
+        if np.prod(self.shape) != self.image.size:
+            raise ValueError(f"the image has {self.image.size} numbers, not {self.shape}")
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,9 @@ class Lbfgs:
         found = _search(function, state, _direction(state, projected, held), lower, upper)
         if found is None and state.order:
             # The curvature gathered so far misleads; begin anew from the gradient alone.
+            bare = replace(state, order=[])
+            found = _search(function, bare, -projected, lower, upper)
             state.order.clear()
-            found = _search(function, state, -projected, lower, upper)
         if found is None:
             return Stop.NO_STEP
         image, loss, gradient = found

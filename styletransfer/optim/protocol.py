@@ -39,7 +39,8 @@ class Minimiser(Protocol[S]):
     def step(self, function: Function, state: S) -> Stop | None:
         """Advance a state in place by one iteration; return why there should be no further one.
 
-        Where no step is found the state stays as it is, its count of iterations included.
+        It changes after the last evaluation only, so that a step which an evaluation breaks off
+        can be taken again. Where no step is found the count of iterations stays as it is.
         """
 
     def image(self, state: S) -> Image:
@@ -60,12 +61,15 @@ class Iterate:
         The function's value there; with Adam at the image before, since it looks no further.
     state : State or None
         All that the minimiser needs to go on; its own, too. SciPy hands out none.
+    stop : Stop or None
+        Why the minimiser takes no further step, where it does not.
     """
 
     iteration: int
     image: Image
     loss: float
     state: Any = None
+    stop: Stop | None = None
 
 
 Accept = Callable[[Iterate], Stop | None]
@@ -79,14 +83,19 @@ def drive(
     iterations: int,
     accept: Accept,
     before: S | None = None,
+    state: S | None = None,
 ) -> Stop:
-    """Minimise step by step from an image, or with what a state at another size has learnt."""
-    state = method.start(function, image, before)
+    """Minimise step by step from an image, or with what a state at another size has learnt.
+
+    With a `state` of this size it goes on from there, as if it had not been left.
+    """
+    if state is None:
+        state = method.start(function, image, before)
     for iteration in range(1, iterations + 1):
         done = state.iteration
         stop = method.step(function, state)
         if state.iteration > done:
-            accepted = Iterate(iteration, method.image(state), state.loss, state)
+            accepted = Iterate(iteration, method.image(state), state.loss, state, stop)
             stop = accept(accepted) or stop
         if stop:
             return stop
@@ -112,3 +121,28 @@ def from_arrays(kind: type[S], arrays: Mapping[str, np.ndarray]) -> S:
     values = {name: arrays[name].copy() for name in names}
     # Arrays of no axis were numbers; the classes' own conversions do the rest.
     return kind(**{n: v.item() if v.ndim == 0 else v for n, v in values.items()})
+
+
+def restored(blank: S, arrays: Mapping[str, np.ndarray]) -> S:
+    """Return a state that `to_arrays` took apart, which anyone may have changed since.
+
+    `blank` is a state at an image of the same shape, of the same minimiser, whatever its numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are other arrays, or their types, shapes or numbers are none of such a state.
+    """
+    for name, wanted in to_arrays(blank).items():
+        found = arrays.get(name, wanted)
+        kind: tuple[object, ...] = (wanted.dtype, wanted.shape)
+        if not wanted.size:  # a list, which is empty where nothing has been done
+            kind = (found.dtype if found.dtype.kind in "if" else None, (found.size,))
+        if (found.dtype, found.shape) != kind or not np.isfinite(found).all():
+            raise ValueError(f"{name} is {found.dtype} {found.shape}, or not finite")
+        if wanted.dtype.kind == "i" and wanted.ndim and (found != wanted).any():
+            raise ValueError(f"{name} is {found}, not {wanted}")
+    state = from_arrays(type(blank), arrays)
+    if state.iteration < 1:
+        raise ValueError(f"it has {state.iteration} iterations")
+    return state

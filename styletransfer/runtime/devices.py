@@ -1,7 +1,8 @@
-"""Where models run: the CPU, or a CUDA device that has been found usable."""
+"""Where models run: the CPU, a CUDA device that has been found usable, or what is asked for."""
 
 import ctypes
 import os
+import re
 import sys
 from dataclasses import dataclass
 from numbers import Integral
@@ -26,7 +27,7 @@ class Device:
     provider : str
         The execution provider's name in ONNX Runtime.
     index : int
-        The number of the CUDA device; 0 on the CPU.
+        The number of the CUDA device; 0 elsewhere.
     threads : int
         Threads of one operator on the CPU; 0 lets the runtime take one a core.
     tf32 : bool
@@ -40,11 +41,13 @@ class Device:
     tf32: bool = False
 
     def __str__(self) -> str:
-        return "CPU" if self.provider == CPU else f"CUDA device {self.index}"
+        return f"CUDA device {self.index}" if self.provider == CUDA else _short(self.provider)
 
 
-def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | None]:
-    """Return the device for a number as the command's ``-g`` takes it.
+def choose_device(
+    gpu_id: int | None, threads: int = 0, provider: str | None = None
+) -> tuple[Device, str | None]:
+    """Return the device for a number as the command's ``-g`` takes it, or for a provider's name.
 
     Parameters
     ----------
@@ -53,6 +56,9 @@ def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | N
         machine has one.
     threads : int
         Threads of one operator on the CPU, at most one a core; 0 means one a core.
+    provider : str, optional
+        An execution provider of the installed ONNX Runtime, with or without the ending
+        ExecutionProvider, in small letters or large. It is taken, or an error says why not.
 
     Returns
     -------
@@ -64,7 +70,7 @@ def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | N
     Raises
     ------
     UsageError
-        If there are not so many cores, or what is given is no number.
+        If there are not so many cores, what is given is no number, or there is no such provider.
     """
     for name, number in (("gpu_id", gpu_id), ("threads", threads)):
         whole = isinstance(number, Integral) and not isinstance(number, bool)
@@ -76,6 +82,8 @@ def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | N
             f"threads is {threads}; give a number from 1 to {cores}, the cores of this machine, or"
             " none for one a core"
         )
+    if provider is not None:
+        return _by_name(provider, gpu_id, threads), None
     if gpu_id is None and _driver() is None:
         return Device(threads=threads), None
     gpu_id = gpu_id or 0
@@ -85,6 +93,34 @@ def choose_device(gpu_id: int | None, threads: int = 0) -> tuple[Device, str | N
     if reason:
         return Device(threads=threads), reason
     return Device(CUDA, gpu_id, threads), None
+
+
+def _by_name(name: str, gpu_id: int | None, threads: int) -> Device:
+    """Return the device that a provider's name stands for; raise UsageError if there is none."""
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    chosen = {_short(p).lower(): p for p in there}.get(_short(str(name)).lower())
+    if chosen is None:
+        raise UsageError(
+            f"provider is {clause(repr(name))}; this build of ONNX Runtime has"
+            f" {', '.join(map(_short, there))}"
+        )
+    index = max(gpu_id or 0, 0)  # -1 is the CPU for those who give no provider
+    if index and chosen != CUDA:
+        raise UsageError(
+            f"gpu_id (-g) is {gpu_id}, the number of a CUDA device, and provider (--provider) is"
+            f" {_short(chosen)}; leave one of them out"
+        )
+    obstacle = _cuda_obstacle(index) if chosen == CUDA else None
+    if obstacle:
+        raise UsageError(f"provider is {name}: {obstacle}")
+    return Device(chosen, index, threads)
+
+
+def _short(provider: str) -> str:
+    """Return a provider's name without the ending that all have; the CPU's is CPU."""
+    return re.sub("ExecutionProvider$", "", provider, flags=re.IGNORECASE)
 
 
 def _cuda_obstacle(index: int) -> str | None:

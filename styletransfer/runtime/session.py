@@ -189,6 +189,9 @@ def _started(model: bytes, device: Device) -> Any:
             "use_tf32": int(device.tf32),
         }
         providers.insert(0, (CUDA, settings))
+    if device.provider not in (CPU, CUDA):
+        options.enable_mem_pattern = False  # DirectML cannot do with it
+        providers.insert(0, device.provider)
     try:
         session = onnxruntime.InferenceSession(
             model, options, providers=providers, disabled_optimizers=disabled
@@ -198,8 +201,9 @@ def _started(model: bytes, device: Device) -> Any:
     _let_go_of_the_model(session)
     used = session.get_providers()[0]
     if used != device.provider:
+        instead = "use -g -1" if device.provider == CUDA else "leave --provider out"
         raise StyleTransferError(
-            f"ONNX Runtime could not start {device.provider} and chose {used}; use -g -1"
+            f"ONNX Runtime could not start {device.provider} and chose {used}; {instead}"
         )
     return session
 

@@ -19,7 +19,9 @@ from styletransfer.networks.pooling import with_pooling
 from styletransfer.progress import Download, Progress
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, make, presets
+from styletransfer.transfer import checkpoint as checkpoints
 from styletransfer.transfer import goals, inputs, stages
+from styletransfer.transfer.checkpoint import Checkpoints, Keeper, Point
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
@@ -50,6 +52,9 @@ class StyleTransfer:
         The folder with the networks' weights; by default the usual ones, see `weights`.
     threads : int
         Threads on the CPU, at most one a core; 0 means one a core.
+    provider : str, optional
+        An execution provider of the installed ONNX Runtime in place of CUDA or the CPU, such as
+        ``"CoreML"``.
     progress : callable, optional
         Gets a `Download` while a network is fetched.
 
@@ -87,10 +92,11 @@ class StyleTransfer:
         gpu_id: int | None = None,
         models: str | Path | None = None,
         threads: int = 0,
+        provider: str | None = None,
         progress: Callable[[Download], None] | None = None,
     ) -> None:
         self.use_pbar = use_pbar
-        self.device, reason = choose_device(gpu_id, threads)
+        self.device, reason = choose_device(gpu_id, threads, provider)
         with Display(use_pbar) as display:
             self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
@@ -118,6 +124,7 @@ class StyleTransfer:
         expected: Expected | None = None,
         progress: Callable[[Progress], None] | None = None,
         stopped: Callable[[], bool] | None = None,
+        checkpoint: Checkpoints | None = None,
         **options: Unpack[Options],
     ) -> int:
         """Make the picture; `get_generated` returns it.
@@ -161,6 +168,10 @@ class StyleTransfer:
         stopped : callable, optional
             Asked between evaluations; where it returns true, the run ends with the best image so
             far, if there is one.
+        checkpoint : Checkpoints, optional
+            Where to write checkpoints, and whether to go on from one. The file stays: delete it
+            when the picture is saved. With `lbfgs` and `adam` the picture is, bit for bit, that of
+            a run which was not interrupted; SciPy's `lbfgsb` begins anew from the image.
         **options
             Any other parameter of `Settings` but the model, see `Options`.
 
@@ -202,7 +213,8 @@ class StyleTransfer:
                     listener(step)
 
             with self._turn:
-                if isinstance(given.init, str) and given.init == "stylized":
+                keeper, begun = self._checkpoints(checkpoint, settings, network, given)
+                if isinstance(given.init, str) and given.init == "stylized" and begun is None:
                     given = self._stylized(given, settings, display)
                 result, error = run(
                     self._problems,
@@ -212,11 +224,34 @@ class StyleTransfer:
                     tell,
                     to_picture,
                     stopped or (lambda: False),
+                    keeper,
+                    begun,
                 )
                 self._made = result, to_picture, network.mean
         if error is not None:
             raise error
         return result.summary.iterations
+
+    def _checkpoints(
+        self, asked: Checkpoints | None, settings: Settings, network: LoadedNetwork, given: Inputs
+    ) -> tuple[Keeper | None, Point | None]:
+        """Return what writes checkpoints, and where the run begins, having told that."""
+        if asked is None:
+            return None, None
+        about = checkpoints.describe(settings, network, given, self.device)
+        begun = None
+        if asked.resume:
+            shape = given.content.shape
+            planned = stages.plan(settings, shape, network.input_size)
+            begun = checkpoints.read(asked.path, about, settings, network.mean, shape, planned)
+            checkpoints.tell(asked.path, begun, settings)
+        elif asked.path.exists():
+            logger.warning(
+                "%s is there: this run begins anew, and its first checkpoint replaces that; resume"
+                " (--resume) would go on from it",
+                asked.path,
+            )
+        return Keeper(asked, about), begun
 
     def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
         """Return what a run begins with, its first image painted in one pass."""

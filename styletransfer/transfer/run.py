@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
 from styletransfer.settings import Settings, compact
 from styletransfer.text import counted
+from styletransfer.transfer.checkpoint import Keeper, Point
 from styletransfer.transfer.firstimage import first_image
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.problem import ProblemMaker
@@ -97,16 +98,21 @@ def run(
     tell: Callable[[Progress], None],
     to_picture: Callable[[np.ndarray], np.ndarray],
     stopped: Callable[[], bool] = lambda: False,
+    keeper: Keeper | None = None,
+    begun: Point | None = None,
 ) -> tuple[Result, BaseException | None]:
     """Go through the stages of a picture.
 
     `tell` gets a `Progress` after each iteration, whose picture `to_picture` makes; `stopped` is
     asked between evaluations. What is raised on the way is returned beside what there is by then.
     Lack of memory at a later scale ends the run without an error: the coarser picture is there.
+    `keeper` writes checkpoints; with `begun`, what one says, the run goes on from there.
     """
     stages = plan(settings, given.content.shape, network.input_size)
     _tell_size(settings, stages[-1], given)
-    course = _Course(settings, tell, to_picture, stopped)
+    course = _Course(settings, tell, to_picture, stopped, keeper)
+    if begun is not None:
+        course.restore(begun)
     error: BaseException | None = None
     try:
         stop = _stages(stages, course, problems, settings, network, given)
@@ -121,6 +127,8 @@ def run(
     except Exception as other:
         stop, error = Stop.FAILED, other
     _warn_of_size(course, stages[-1], given)
+    if keeper is not None and course.point is not None and course.whole and not stop.complete:
+        keeper.write(course.point)
     if stop.finished:
         _warn_of_little_style(course, settings, given)
     return Result(course.latest, course.summary(stop)), error
@@ -135,12 +143,19 @@ def _stages(
     given: Inputs,
 ) -> Stop:
     """Minimise at one size after the other; return why that ended before it had to, if it did."""
-    early, stop = None, Stop.ITERATIONS
-    for stage in stages:
-        before = course.iteration
-        stop = _stage(stage, course, problems, settings, network, given)
+    stop = Stop.ITERATIONS
+    begun = course.point
+    for number, stage in enumerate(stages):
+        if begun is not None and number < begun.stage:
+            continue
+        here = begun if begun is not None and number == begun.stage else None
+        before = course.iteration - (here.done if here else 0)
+        if here is not None and (here.ended or here.done >= stage.n_iter):
+            stop = here.ended or Stop.ITERATIONS
+        else:
+            stop = _stage(number, stage, course, problems, settings, network, given, here)
         if course.iteration - before < stage.n_iter:
-            early = stop
+            course.early = stop
         if stop is Stop.TIME:
             break
     if not course.improved:
@@ -149,39 +164,48 @@ def _stages(
         logger.warning(
             "no step was better than the first image, which is the result: %s; another init or"
             " ratio may do more",
-            course.summary(early or stop).reason,
+            course.summary(course.early or stop).reason,
         )
-    return early or stop
+    return course.early or stop
 
 
 def _stage(
+    number: int,
     stage: Stage,
     course: "_Course",
     problems: ProblemMaker,
     settings: Settings,
     network: LoadedNetwork,
     given: Inputs,
+    here: Point | None,
 ) -> Stop:
-    """Minimise at one size, from the image before; its memory is free again when this returns."""
+    """Minimise at one size, from the image before; its memory is free again when this returns.
+
+    With `here` the run goes on from that point of the stage.
+    """
     problem = problems.make(settings, network, given, stage)
-    if course.improved and course.latest is not None:
+    if here is not None:
+        first = here.image
+    elif course.improved and course.latest is not None:
         first = _enlarged(course.latest, problem.content.shape, network.mean, settings)
     else:
         first = first_image(
             given.init, problem.content, problem.styles[0], network.mean, settings.seed
         )
-    course.begin(problem.objective, first)
+    done = here.done if here else 0
+    course.begin(problem.objective, first, number, done)
     stop = minimise(
         settings.optimizer,
         course.evaluate,
         first,
         images.bounds(network.mean),
-        stage.n_iter,
+        stage.n_iter - done,
         course.accept,
         course.state,
+        here.state if here else None,
         **settings.optimizer_options,
     )
-    course.end()
+    course.end(stop)
     return stop
 
 
@@ -198,10 +222,16 @@ class _Course:
         tell: Callable[[Progress], None],
         to_picture: Callable[[np.ndarray], np.ndarray],
         stopped: Callable[[], bool],
+        keeper: Keeper | None,
     ) -> None:
         self.latest: np.ndarray | None = None
         self.state: Any = None
         self.iteration = self.judged = 0  # in all, and in the first stage
+        self.early: Stop | None = None  # why a stage ended before it had to
+        self.point: Point | None = None  # the run as it stood after the last iteration
+        self.whole = True  # whether the minimiser's state is that of the point still
+        self.style = float("nan"), float("nan")  # its part of the loss: at first, after a stage
+        self._keeper = keeper
         self._settings = settings
         self._tell = tell
         self._to_picture = to_picture
@@ -213,9 +243,7 @@ class _Course:
         # The terms of each loss since the last image that was accepted: a line search, and SciPy,
         # may accept another one than the last that was evaluated.
         self._terms: dict[float, dict[str, float]] = {}
-        self._first_terms: dict[str, float] = {}
-        self._last_terms: dict[str, float] = {}
-        self._before = self._evaluations = 0
+        self._stage = self._start = self._before = self._evaluations = 0
         self._started = time.monotonic()
 
     @property
@@ -223,29 +251,37 @@ class _Course:
         """Whether the minimiser has accepted any image."""
         return self.iteration > 0
 
-    @property
-    def style(self) -> tuple[float, float]:
-        """The style's part of the loss at the first image, and at the end of the first stage."""
-        first, last = (
-            sum(value for name, value in terms.items() if name.startswith("style"))
-            for terms in (self._first_terms, self._last_terms)
-        )
-        return first, last
+    def restore(self, point: Point) -> None:
+        """Stand where another run stood."""
+        self.point, self.early = point, point.early
+        self.latest, self.state = point.image, point.state
+        self.iteration, self.judged = point.iteration, point.judged
+        self.style = point.first_style, point.last_style
+        self._evaluations = point.evaluations
+        self._first_loss, self._loss = point.first_loss, point.loss
 
-    def begin(self, objective: Objective, first: np.ndarray) -> None:
-        """Go over to another objective, at its first image; the count of iterations goes on."""
+    def begin(self, objective: Objective, first: np.ndarray, stage: int, done: int) -> None:
+        """Go over to another objective; the count of iterations goes on.
+
+        It begins at its first image, or, where iterations of the stage are done, after these.
+        """
         self._objective, self._first = objective, first
-        self._checked = False
-        self._before = self.iteration
+        self._stage, self._start, self._before = stage, self.iteration - done, self.iteration
+        self._checked = done > 0
 
-    def end(self) -> None:
+    def end(self, stop: Stop) -> None:
         """Let go of the objective, whose minimiser has ended by itself."""
         if self.iteration == self._before:
             self.latest = self._first
+        if self.iteration > self._start and stop not in (Stop.TIME, Stop.ITERATIONS):
+            assert self.point is not None
+            self.point = replace(self.point, ended=stop, evaluations=self._evaluations)
+        self.whole = True
         self._objective = self._first = None
 
     def evaluate(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient."""
+        self.whole = True  # a step changes the state after its last evaluation
         if self.improved and self._stopped():
             raise _Stopped
         assert self._objective is not None
@@ -256,10 +292,11 @@ class _Course:
             self._checked = True
             # Those of another stage, of another ratio say, are not to be compared with.
             self._first_loss = self._loss = evaluation.loss
-            if not self._before:
-                self._first_terms = evaluation.terms
+            if not self._start:
+                self.style = _of_style(evaluation.terms), float("nan")
         self._evaluations += 1
         self._terms[evaluation.loss] = evaluation.terms
+        self.whole = False
         return evaluation.loss, evaluation.gradient
 
     def accept(self, iterate: Iterate) -> Stop | None:
@@ -269,8 +306,10 @@ class _Course:
         self.latest, self.state, self._loss = latest, iterate.state, iterate.loss
         self.iteration = self._before + iterate.iteration
         self._terms = {iterate.loss: terms}
-        if not self._before:
-            self._last_terms, self.judged = terms, self.iteration
+        if not self._start:
+            self.style, self.judged = (self.style[0], _of_style(terms)), self.iteration
+        self.point = self._point(iterate)
+        self.whole = True
         step = Progress(
             self.iteration,
             self._settings.n_iter,
@@ -281,8 +320,27 @@ class _Course:
             lambda: self._to_picture(latest),
         )
         self._tell(step)
+        if self._keeper is not None:
+            self._keeper.take(self.point)
         limit = self._settings.time
         return Stop.TIME if limit is not None and step.seconds >= limit else None
+
+    def _point(self, iterate: Iterate) -> Point:
+        assert self.latest is not None
+        return Point(
+            self._stage,
+            self.iteration - self._start,
+            iterate.stop,
+            self.early,
+            self.iteration,
+            self._evaluations,
+            self.judged,
+            self._first_loss,
+            self._loss,
+            *self.style,
+            self.latest,
+            iterate.state,
+        )
 
     def summary(self, stop: Stop) -> Summary:
         """Return how the run ended."""
@@ -296,6 +354,11 @@ class _Course:
             time.monotonic() - self._started,
             self._settings.time,
         )
+
+
+def _of_style(terms: Mapping[str, float]) -> float:
+    """Return the part of a loss that is the style's."""
+    return float(sum(value for name, value in terms.items() if name.startswith("style")))
 
 
 def _enlarged(

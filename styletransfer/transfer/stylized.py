@@ -10,7 +10,7 @@ from styletransfer.feedforward import Stylizer
 from styletransfer.feedforward.stylizer import SMALLEST
 from styletransfer.images.sizes import resize_smoothly
 from styletransfer.progress import Download
-from styletransfer.runtime.devices import CPU, Device
+from styletransfer.runtime.devices import Device
 from styletransfer.transfer.inputs import Inputs
 
 LONGEST = 448
@@ -21,9 +21,14 @@ def painter(
     device: Device, models: str | Path | None, fetching: Callable[[Download], None]
 ) -> Stylizer:
     """Return what paints first images; raise WeightsError if it is neither here nor to be had."""
-    gpu_id = -1 if device.provider == CPU else device.index
     try:
-        return Stylizer(gpu_id=gpu_id, threads=device.threads, models=models, progress=fetching)
+        return Stylizer(
+            gpu_id=device.index,
+            threads=device.threads,
+            provider=device.provider,
+            models=models,
+            progress=fetching,
+        )
     except WeightsError as error:
         raise WeightsError(
             "init is 'stylized', which needs networks that are neither here nor to be had now; take"

@@ -63,6 +63,9 @@ def read(source: Source, part: Range) -> Iterator[Frame]:
             hidden = _hidden(image)
             for number in range(source.frames or 1):
                 image.seek(number + hidden)
+                if image.size != (source.width, source.height):
+                    # A frame of a GIF may say that it reaches beyond the picture, however far.
+                    raise ImageError(f"a frame is of {image.width}x{image.height} pixels")
                 rgba = np.asarray(image.convert("RGBA"))
                 duration = _duration(image)
                 if part.after(number, time):

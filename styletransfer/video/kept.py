@@ -7,15 +7,15 @@ import contextlib
 import hashlib
 import io
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from styletransfer import storage
+from styletransfer import arrayfile, storage
 from styletransfer.errors import FilmError
 from styletransfer.images import png16, profiles
+from styletransfer.text import clause
 from styletransfer.video.folders import read_picture
 
 _LEVEL = 1  # of compression: a frame is written in the time of a few painted rows
@@ -48,7 +48,8 @@ class Kept:
         stream = io.BytesIO()
         png16.write(stream, picture, profiles.srgb(), level=_LEVEL)
         data = stream.getvalue()
-        _write(self.frame(number, turn), data)
+        with _writing(self.frame(number, turn)) as path, storage.replacing(path) as file:
+            file.write(data)
         return hashlib.sha256(data).hexdigest()
 
     def load(self, number: int, digest: str | None, turn: int = 1) -> np.ndarray:
@@ -75,9 +76,8 @@ class Kept:
 
     def save_state(self, number: int, arrays: Mapping[str, np.ndarray], turn: int = 1) -> None:
         """Keep what is remembered after a frame."""
-        stream = io.BytesIO()
-        np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy's keyword for pickles
-        _write(self.state(number, turn), stream.getvalue())
+        with _writing(self.state(number, turn)) as path:
+            arrayfile.write(path, arrays, {})
 
     def load_state(self, number: int, turn: int = 1) -> dict[str, np.ndarray] | None:
         """Return what is remembered after a frame; None where that is not kept.
@@ -89,14 +89,11 @@ class Kept:
         """
         path = self.state(number, turn)
         try:
-            if path.stat().st_size > _LARGEST_STATE:
-                raise FilmError(f"{path} is too large to be this program's; delete it.")
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+            return arrayfile.read(path, _LARGEST_STATE)[1]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise FilmError(f"{path} is damaged ({type(error).__name__}); delete it.") from None
+        except (OSError, ValueError) as error:
+            raise FilmError(f"{path} is damaged ({clause(error, 200)}); delete it.") from None
 
     def clear(self) -> None:
         """Delete the folder and what this program has kept in it."""
@@ -113,10 +110,11 @@ class Kept:
         self.state(number, turn).unlink(missing_ok=True)
 
 
-def _write(path: Path, data: bytes) -> None:
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Say what to do where a file cannot be written."""
     try:
-        with storage.replacing(path) as stream:
-            stream.write(data)
+        yield path
     except OSError as error:
         raise FilmError(
             f"{path} cannot be written: {error.strerror or error}. What is painted so far is kept;"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from styletransfer.errors import FilmError, UsageError
+from styletransfer.text import clause
 
 FORMAT = 1
 _LONGEST_LINE = 1 << 16
@@ -207,9 +208,9 @@ def _differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> l
         if one == other:
             continue
         if isinstance(one, dict) and isinstance(other, dict):
-            names += [str(k)[:40] for k in {*one, *other} if one.get(k) != other.get(k)]
+            names += [clause(k, 40) for k in {*one, *other} if one.get(k) != other.get(k)]
         else:
-            names.append(str(key)[:40])
+            names.append(clause(key, 40))
     return names
 
 

@@ -108,7 +108,8 @@ def _wrong_with(error: StyleTransferError) -> str | None:
         return f"memory: {text[:500]}"
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError):
+        # So does FFmpeg.
+        if isinstance(cause, MemoryError) and not type(cause).__module__.startswith("av."):
             return f"memory: {traceback.format_exc(limit=-8)}"
         cause = cause.__cause__ or cause.__context__
     return None

@@ -128,3 +128,37 @@ def test_libraries_in_packages_come_before_the_system_s(
     assert choose_device(0) == (Device(CUDA), None)
     assert str(packed) in loaded
     assert library not in loaded
+
+
+@pytest.mark.parametrize("name", ["CPU", "cpu", "CPUExecutionProvider", CPU.lower()])
+def test_a_provider_by_its_name(name: str) -> None:
+    assert choose_device(None, 1, name) == (Device(CPU, threads=1), None)
+    assert choose_device(-1, 1, name) == (Device(CPU, threads=1), None)
+
+
+def test_a_provider_that_this_runtime_has_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = ["CoreMLExecutionProvider", CPU]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    device, _ = choose_device(None, provider="coreml")
+    assert (device, str(device)) == (Device("CoreMLExecutionProvider"), "CoreML")
+    with pytest.raises(UsageError, match=r"gpu_id \(-g\) is 2, the number of a CUDA device, and"):
+        choose_device(2, provider="coreml")
+
+
+@pytest.mark.parametrize("name", ["DML", "CUDA", "", "x\n", 3])
+def test_a_provider_that_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["XyExecutionProvider", CPU]
+    )
+    with pytest.raises(UsageError, match="this build of ONNX Runtime has Xy, CPU"):
+        choose_device(None, provider=name)
+
+
+def test_a_cuda_device_by_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names it wants no other: what keeps it from being used is an error."""
+    machine(monkeypatch, Driver(2))
+    assert choose_device(1, provider="cuda") == (Device(CUDA, 1), None)
+    assert choose_device(None, provider="cuda") == (Device(CUDA), None)
+    machine(monkeypatch, None)
+    with pytest.raises(UsageError, match="provider is cuda: no NVIDIA driver was found"):
+        choose_device(None, provider="cuda")

@@ -27,6 +27,13 @@ def test_what_was_written_is_taken_up_again(tmp_path):
     assert [*records] == [0, 1]
 
 
+def test_what_differs_is_told_without_control_characters(tmp_path):
+    path = tmp_path / "film.jsonl"
+    path.write_text(json.dumps({"format": 1, **HEADER, "a\x1b[31m\n": 1}) + "\n")
+    with pytest.raises(UsageError, match=r"differs in a\\x1b\[31m; give another -o"):
+        Manifest(path, HEADER)
+
+
 def test_a_line_that_is_torn_does_not_count(tmp_path):
     path = tmp_path / "film.jsonl"
     with Manifest(path, HEADER) as first:

@@ -416,3 +416,18 @@ def test_nothing_is_printed_of_damaged_films(tmp_path, capfd):
     with pytest.raises(DamagedFilmError):
         list(read(probe(tmp_path / "a.mkv")))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_frame_of_a_gif_that_is_larger_than_the_picture_is_refused(tmp_path):
+    """Pillow would make room for it: 1.1 GB for 3 kB, in this one."""
+    path = tmp_path / "a.gif"
+    frames = [Image.fromarray(scene(24, 16, seed)) for seed in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"\x2c\0\0\0\0\x18\0\x10\0")  # where the last frame lies, and its size
+    data[place + 5 : place + 9] = b"\x00\x2f\x00\x2f"
+    path.write_bytes(data)
+    frames, damage = until_damage(probe(path))
+    assert len(frames) == 2
+    assert "behind 2 of its 3 frames" in damage
+    assert "a frame is of 12032x12032 pixels" in damage
