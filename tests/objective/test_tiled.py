@@ -1,5 +1,7 @@
 """The objective in tiles, beside that of the whole image."""
 
+from itertools import pairwise
+
 import numpy as np
 import onnx
 import pytest
@@ -203,8 +205,8 @@ def test_spans(length):
         box, found = spans(length, side, reach)
         assert found[0].start == found[0].own[0] == 0
         assert found[-1].own[1] == found[-1].start + box == length
-        assert found[-1].last and not any(span.last for span in found[:-1])
-        for one, other in zip(found, found[1:]):
+        assert [span.last for span in found] == [False] * (len(found) - 1) + [True]
+        for one, other in pairwise(found):
             assert one.own[1] == other.own[0]
             assert one.own[1] % 8 == other.start % 8 == 0
             assert other.own[0] - other.start >= reach.before
@@ -245,7 +247,7 @@ def test_what_needs_the_image_as_a_whole_is_refused():
         Layer("back", "Reshape", ("flat",), ("back",), {"dims": (1, 3, 43, 58)}),
     ]
     network = layers.to_onnx(table, {}, SHAPE)
-    with pytest.raises(NetworkError, match="cannot be computed in tiles.*--tile off"):
+    with pytest.raises(NetworkError, match=r"cannot be computed in tiles.*--tile off"):
         TiledObjective(network, SHAPE, [Gram("back")], CPU, side=16)
 
 
