@@ -27,7 +27,7 @@ from styletransfer.objective.tilemodels import (
     Shapes,
     Statistic,
     append,
-    build,
+    assemble,
     build_loss,
     counted_input,
     differentiated,
@@ -104,10 +104,12 @@ class TiledObjective:
         pieces: list[Piece] = []
         self._shapes: Shapes = {}
         if self._matching:
-            model, shapes = build(network, self.layout, self._matching, device, convolution)
-            self._shapes |= shapes
-            session = Session(model.SerializeToString(), device)
-            del model  # hundreds of MB
+            graph, outputs = assemble(network, self.layout, self._matching, device, convolution)
+            self._shapes |= {name: graph.shape(name) for name in outputs if name != GRADIENT}
+            serialized = graph.model(outputs).SerializeToString()
+            del graph  # hundreds of MB
+            session = Session(serialized, device)
+            del serialized
             pieces += [self._piece(session, tile) for tile in self.layout.grid.tiles]
         if others:
             bands, shapes = _bands(self.shape, others, device, side)
@@ -259,7 +261,7 @@ def _bands(
                 value = statistic.term.statistic(graph, part)
                 outputs[statistic] = graph.op("Identity", value, output=statistic.name)
                 shapes[statistic.name] = graph.shape(value)
-            model = differentiated(graph, outputs)
+            model = graph.model(differentiated(graph, outputs))
             sessions[key] = Session(model.SerializeToString(), device)
         pieces.append(Piece(sessions[key], (rows, slice(0, width)), dict))
     return pieces, shapes

@@ -67,14 +67,14 @@ def shared(terms: Iterable[Term]) -> dict[str, Statistic]:
     return found
 
 
-def build(
+def assemble(
     network: onnx.ModelProto,
     layout: Layout,
     terms: Sequence[Matching],
     device: Device,
     convolution: Convolution = "auto",
-) -> tuple[onnx.ModelProto, Shapes]:
-    """Return the model of one tile, which serves all, and the shape of each statistic.
+) -> tuple[GraphBuilder, list[str]]:
+    """Return the graph of one tile, which serves all, and its outputs.
 
     Its inputs are `data`, a tile's box; for each statistic its `cotangent/` and, where it has one,
     its `reference/`; `target/<term>` for each term that compares position by position, the part of
@@ -83,9 +83,7 @@ def build(
     """
     graph = forward(network, layout.size, terms)
     outputs = append(graph, layout, terms)
-    shapes = {statistic.name: graph.shape(name) for statistic, name in outputs.items()}
-    model = differentiated(graph, outputs, winograd_choice(convolution, device))
-    return model, shapes
+    return graph, differentiated(graph, outputs, winograd_choice(convolution, device))
 
 
 def append(graph: GraphBuilder, layout: Layout, terms: Sequence[Matching]) -> dict[Statistic, str]:
@@ -120,8 +118,8 @@ def differentiated(
     graph: GraphBuilder,
     outputs: Mapping[Statistic, str],
     choose: Callable[[winograd.Convolution], bool] | None = None,
-) -> onnx.ModelProto:
-    """Return the model of statistics and of their gradient, their cotangents being given."""
+) -> list[str]:
+    """Append the gradient of statistics, their cotangents being given; return all outputs."""
     cotangents = {
         name: graph.input(statistic.cotangent, graph.shape(name))
         for statistic, name in outputs.items()
@@ -132,7 +130,7 @@ def differentiated(
     pools.rewrite(graph)
     if choose is not None:
         winograd.rewrite(graph, choose)
-    return graph.model([*outputs.values(), graph.op("Identity", gradient, output=GRADIENT)])
+    return [*outputs.values(), graph.op("Identity", gradient, output=GRADIENT)]
 
 
 def build_loss(

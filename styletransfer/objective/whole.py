@@ -130,6 +130,18 @@ def build(
         `terms` (T,), before their weights, and `gradient/data`, the gradient of their weighted
         sum. All are float32.
     """
+    graph, outputs = assemble(network, shape, terms, device, convolution)
+    return graph.model(outputs)
+
+
+def assemble(
+    network: onnx.ModelProto,
+    shape: Sequence[int],
+    terms: Sequence[Term],
+    device: Device,
+    convolution: Convolution = "auto",
+) -> tuple[GraphBuilder, list[str]]:
+    """Return the graph that `build` makes a model of, and the outputs of that."""
     choose = winograd_choice(convolution, device)
     graph = forward(network, shape, terms)
     shared: dict[Hashable, str] = {}
@@ -147,7 +159,7 @@ def build(
         raise NetworkError("none of the layers that are matched depends on the image")
     pools.rewrite(graph)
     winograd.rewrite(graph, choose)
-    return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{INPUT}")])
+    return graph, [values, graph.op("Identity", gradient, output=f"gradient/{INPUT}")]
 
 
 def winograd_choice(
