@@ -1,6 +1,7 @@
 """Flags: those that several commands take, and one for every parameter of `Settings`."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +68,43 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads on the CPU, at most one a core (default: one a core)",
     )
+
+
+def add_tiles(parser: argparse.ArgumentParser) -> None:
+    """Add what says whether pictures are computed in tiles; it changes no picture."""
+    add = parser.add_argument_group("memory").add_argument
+    add(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|off|N",
+        help="compute the picture in tiles of N pixels a side, the result being the same; auto: as"
+        " large as the memory allows, where it does not allow the whole (default: auto)",
+    )
+    add(
+        "--memory-limit",
+        type=_bytes,
+        metavar="SIZE",
+        help="the most memory that is taken, 4G or 800M say (default: what is free)",
+    )
+
+
+def _tile(text: str) -> str | int:
+    if text.isdecimal() and text.isascii():
+        return int(text)
+    if text not in ("auto", "off"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, off or a number of pixels")
+    return text
+
+
+def _bytes(text: str) -> int:
+    """Parse a number of bytes."""
+    found = re.fullmatch(
+        r"(\d{1,9}(?:\.\d{1,3})?)([KMGT]?)(?:i?B)?", text, re.ASCII | re.IGNORECASE
+    )
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 4G, 1.5G or 800M")
+    return round(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
 
 
 def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:

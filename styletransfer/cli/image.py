@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.cli import sheet, streams
-from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
+from styletransfer.cli.arguments import (
+    add_common,
+    add_machine,
+    add_settings,
+    add_tiles,
+    count,
+    given,
+)
 from styletransfer.cli.files import (
     add_format,
     check_there,
@@ -38,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pictures_out(parser)
     add_settings(parser)
     add_machine(parser)
+    add_tiles(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -157,7 +165,8 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
         options.stdin,
     )
     models = None if options.models is None else Path(options.models)
-    return asked, Machine(options.gpu_id, threads or 0, models), like
+    machine = Machine(options.gpu_id, threads or 0, models, options.tile, options.memory_limit)
+    return asked, machine, like
 
 
 def _starting_point(options: argparse.Namespace) -> tuple[Mapping[str, object], "Recipe | None"]:

@@ -100,6 +100,8 @@ def make_all(
                 models=machine.models,
                 threads=machine.threads,
                 progress=watch.tell,
+                tile=machine.tile,
+                memory_limit=machine.memory_limit,
             )
             if like is not None:
                 recipe.warn_of_differences(like, model, *_place(transfer, machine))

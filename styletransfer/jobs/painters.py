@@ -61,6 +61,8 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
         models=machine.models,
         threads=machine.threads,
         progress=watch.tell,
+        tile=machine.tile,
+        memory_limit=machine.memory_limit,
     )
     painter = OptimisingPainter(
         transfer,

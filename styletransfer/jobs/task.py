@@ -21,11 +21,17 @@ class Machine:
         Threads on the CPU; 0 is one a core.
     models : Path or None
         The folder with the networks.
+    tile : {"auto", "off"} or int
+        Whether pictures are computed in tiles, and how large these are.
+    memory_limit : int or None
+        The most bytes that the process takes with ``auto``.
     """
 
     gpu_id: int | None = None
     threads: int = 0
     models: Path | None = None
+    tile: str | int = "auto"
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.transfer.temporal import Expected
+from styletransfer.transfer.tiling import Tiling
 from styletransfer.weights.loading import LoadedNetwork, load_network
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class StyleTransfer:
         Threads on the CPU, at most one a core; 0 means one a core.
     progress : callable, optional
         Gets a `Download` while a network is fetched.
+    tile : {"auto", "off"} or int
+        ``auto``: where the memory does not allow to compute a picture as a whole, it is computed in
+        tiles as large as it allows; the result is the same, to rounding. A number: tiles of so many
+        pixels a side.
+    memory_limit : int, optional
+        The most bytes that the process takes with ``auto``, as far as its size can be told.
 
     Attributes
     ----------
@@ -61,7 +68,8 @@ class StyleTransfer:
     Raises
     ------
     UsageError
-        If there is no such network, or the machine has not so many cores.
+        If there is no such network, the machine has not so many cores, or there can be no such
+        tiles.
     WeightsError
         If the network's weights are neither there nor to be had.
     NetworkError
@@ -88,14 +96,17 @@ class StyleTransfer:
         models: str | Path | None = None,
         threads: int = 0,
         progress: Callable[[Download], None] | None = None,
+        tile: str | int = "auto",
+        memory_limit: int | None = None,
     ) -> None:
+        tiling = Tiling(tile, memory_limit)
         self.use_pbar = use_pbar
         self.device, reason = choose_device(gpu_id, threads)
         with Display(use_pbar) as display:
             self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
-        self._problems = ProblemMaker(self.device)
+        self._problems = ProblemMaker(self.device, tiling)
         self._models, self._fetching = models, progress
         self._painter: Stylizer | None = None
         self._turn = threading.RLock()  # what is prepared serves one run at a time
