@@ -72,7 +72,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 def add_tiles(parser: argparse.ArgumentParser) -> None:
     """Add what says whether pictures are computed in tiles; it changes no picture."""
-    add = parser.add_argument_group("memory").add_argument
+    add = parser.add_argument_group("memory and time").add_argument
     add(
         "--tile",
         type=_tile,
@@ -87,6 +87,13 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="the most memory that is taken, 4G or 800M say (default: what is free)",
     )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="say what the picture will take, size, layers, tiles, memory and time, after one"
+        " evaluation; make nothing",
+    )
+    add("--json", action="store_true", help="say that as JSON, a line for each picture")
 
 
 def _tile(text: str) -> str | int:

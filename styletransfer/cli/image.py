@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
-from styletransfer.cli import sheet, streams
+from styletransfer.cli import look, sheet, streams
 from styletransfer.cli.arguments import (
     add_common,
     add_machine,
@@ -124,6 +124,10 @@ def _run(options: argparse.Namespace) -> int:
     asked, machine, like = order(options)
     streams.check_one(options, asked.is_batch)
     tasks, there = divide(asked)
+    if options.json and not options.dry_run:
+        raise UsageError("--json goes with --dry-run; leave it out, or give both")
+    if options.dry_run:
+        return look.run(tasks, machine, options)
     check_writable(tasks)
     return make(tasks, machine, options, asked.is_batch, like, len(there))
 

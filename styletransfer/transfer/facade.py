@@ -20,6 +20,7 @@ from styletransfer.progress import Download, Progress
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Settings, make, presets
 from styletransfer.transfer import goals, inputs, stages
+from styletransfer.transfer.forecast import Forecast, forecast
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
@@ -228,6 +229,34 @@ class StyleTransfer:
         if error is not None:
             raise error
         return result.summary.iterations
+
+    def forecast(
+        self,
+        img_style: Picture | Sequence[Picture],
+        img_content: Picture,
+        settings: Settings,
+        *,
+        style_masks: Sequence[Picture] | None = None,
+        content_mask: Picture | None = None,
+    ) -> Forecast:
+        """Return what `transfer_style` would take, from one evaluation.
+
+        Parameters
+        ----------
+        img_style, img_content, style_masks, content_mask
+            As of `transfer_style`.
+        settings : Settings
+            All other parameters, but for a first picture: that changes nothing here.
+
+        Raises
+        ------
+        UsageError, NetworkError
+            As `transfer_style`.
+        """
+        settings = replace(settings, init="content")
+        given = inputs.check(settings, img_content, img_style, style_masks, content_mask, None)
+        with self._turn:
+            return forecast(self._problems, settings, _changed(self.network, settings), given)
 
     def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
         """Return what a run begins with, its first image painted in one pass."""

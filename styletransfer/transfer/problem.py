@@ -46,11 +46,20 @@ class Problem:
         Preprocessed.
     styles : tuple of ndarray
         Preprocessed, each of its own size.
+    work : Work
+        What the objective is made of.
+    tile : int or None
+        Pixels a side of its tiles; None for the whole.
+    tiles : int
+        How many there are.
     """
 
     objective: Objective
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
+    work: Work
+    tile: int | None = None
+    tiles: int = 1
 
 
 class ProblemMaker:
@@ -58,11 +67,16 @@ class ProblemMaker:
 
     It keeps the last objective, for pictures of the same size, since making one takes seconds; and
     the statistics of style images, which do not depend on the content, for the rest of a batch.
+
+    Attributes
+    ----------
+    tiling : Tiling
+        Whether they are computed in tiles.
     """
 
     def __init__(self, device: Device, tiling: Tiling | None = None) -> None:
         self._device = device
-        self._tiling = tiling or Tiling()
+        self.tiling = tiling or Tiling()
         self._kept: tuple[object, WholeObjective | TiledObjective] | None = None
         self._sides: dict[object, int | None] = {}  # of the tiles, by what an objective is of
         self._styles: dict[object, dict[str, np.ndarray]] = {}
@@ -98,7 +112,7 @@ class ProblemMaker:
             width, height = content.shape[:1:-1]
             logger.info("preparing %d x %d pixels on %s", width, height, self._device)
             if key not in self._sides:
-                self._sides = {key: side(self._tiling, work, settings)}
+                self._sides = {key: side(self.tiling, work, settings)}
                 if self._sides[key] is not None:
                     logger.info("in tiles of %d pixels", self._sides[key])
 
@@ -118,7 +132,7 @@ class ProblemMaker:
             while True:
                 self._kept = None
                 less = None
-                if self._tiling.tile != "off":
+                if self.tiling.tile != "off":
                     less = smaller(self._sides[key], content.shape)
                 if less is None:
                     raise lack
@@ -137,7 +151,10 @@ class ProblemMaker:
             objective = bound()
         except MemoryError as lack:
             objective = again(lack)
-        return Problem(Patient(objective, again), content, tuple(styles))
+        tiles = len(objective.layout.grid.tiles) if isinstance(objective, TiledObjective) else 1
+        return Problem(
+            Patient(objective, again), content, tuple(styles), work, self._sides[key], tiles
+        )
 
     def _objective(self, key: object, work: Work) -> WholeObjective | TiledObjective:
         """Return an objective, that kept if it is of the same."""
