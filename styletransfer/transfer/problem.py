@@ -152,9 +152,8 @@ class ProblemMaker:
         except MemoryError as lack:
             objective = again(lack)
         tiles = len(objective.layout.grid.tiles) if isinstance(objective, TiledObjective) else 1
-        return Problem(
-            Patient(objective, again), content, tuple(styles), work, self._sides[key], tiles
-        )
+        tile = self._sides[key] if tiles > 1 else None
+        return Problem(Patient(objective, again), content, tuple(styles), work, tile, tiles)
 
     def _objective(self, key: object, work: Work) -> WholeObjective | TiledObjective:
         """Return an objective, that kept if it is of the same."""
