@@ -1,6 +1,7 @@
 """Flags: those that several commands take, and one for every parameter of `Settings`."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,6 +79,50 @@ def add_provider(add: Callable[..., Any]) -> None:
         help="what else the installed ONNX Runtime runs on, such as CoreML, DML, MIGraphX or"
         " OpenVINO; `styletransfer models check` says how exact it is",
     )
+
+
+def add_tiles(parser: argparse.ArgumentParser) -> None:
+    """Add what says whether pictures are computed in tiles; it changes no picture."""
+    add = parser.add_argument_group("memory and time").add_argument
+    add(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|off|N",
+        help="compute the picture in tiles of N pixels a side, the result being the same; auto: as"
+        " large as the memory allows, where it does not allow the whole (default: auto)",
+    )
+    add(
+        "--memory-limit",
+        type=_bytes,
+        metavar="SIZE",
+        help="the most memory that is taken, 4G or 800M say (default: what is free)",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="say what the picture will take, size, layers, tiles, memory and time, after one"
+        " evaluation; make nothing",
+    )
+    add("--json", action="store_true", help="say that as JSON, a line for each picture")
+
+
+def _tile(text: str) -> str | int:
+    if text.isdecimal() and text.isascii():
+        return int(text)
+    if text not in ("auto", "off"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, off or a number of pixels")
+    return text
+
+
+def _bytes(text: str) -> int:
+    """Parse a number of bytes."""
+    found = re.fullmatch(
+        r"(\d{1,9}(?:\.\d{1,3})?)([KMGT]?)(?:i?B)?", text, re.ASCII | re.IGNORECASE
+    )
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 4G, 1.5G or 800M")
+    return round(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
 
 
 def add_common(parser: argparse.ArgumentParser, suppress: bool = False) -> None:

@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
-from styletransfer.cli import sheet, streams
-from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
+from styletransfer.cli import look, sheet, streams
+from styletransfer.cli.arguments import (
+    add_common,
+    add_machine,
+    add_settings,
+    add_tiles,
+    count,
+    given,
+)
 from styletransfer.cli.files import (
     add_format,
     check_checkpoint,
@@ -39,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pictures_out(parser)
     add_settings(parser)
     add_machine(parser)
+    add_tiles(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -137,6 +145,10 @@ def _run(options: argparse.Namespace) -> int:
     asked, machine, like = order(options)
     streams.check_one(options, asked.is_batch)
     tasks, there = divide(asked)
+    if options.json and not options.dry_run:
+        raise UsageError("--json goes with --dry-run; leave it out, or give both")
+    if options.dry_run:
+        return look.run(tasks, machine, options)
     check_writable(tasks)
     return make(tasks, machine, options, asked.is_batch, like, len(there))
 
@@ -191,7 +203,15 @@ def order(options: argparse.Namespace) -> tuple["Order", "Machine", "Recipe | No
             " --checkpoint without it"
         )
     models = None if options.models is None else Path(options.models)
-    return asked, Machine(options.gpu_id, threads or 0, models, options.provider), like
+    machine = Machine(
+        options.gpu_id,
+        threads or 0,
+        models,
+        options.provider,
+        options.tile,
+        options.memory_limit,
+    )
+    return asked, machine, like
 
 
 def _checkpoints(options: argparse.Namespace) -> tuple[bool, Path | None, int | None, bool]:

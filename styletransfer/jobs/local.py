@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer import images
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.jobs import plot, recipe
 from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import Begun, Download, FilmProgress, PaintingProgress, Progress, Stop
+from styletransfer.settings import Settings
 from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
+from styletransfer.transfer.forecast import Forecast
 
 logger = logging.getLogger(__name__)
 
@@ -100,15 +102,7 @@ def make_all(
         if transfer is None or task.settings.model != model:
             transfer = None  # its memory is free before another network is loaded
             model = task.settings.model
-            transfer = StyleTransfer(
-                model,
-                False,
-                gpu_id=machine.gpu_id,
-                models=machine.models,
-                threads=machine.threads,
-                provider=machine.provider,
-                progress=watch.tell,
-            )
+            transfer = _opened(model, machine, watch)
             if like is not None:
                 recipe.warn_of_differences(like, model, *_place(transfer, machine))
         outcome = _make(transfer, task, pictures, machine, watch)
@@ -116,6 +110,44 @@ def make_all(
         interrupted = outcome.summary is not None and outcome.summary.stop is Stop.INTERRUPTED
         if interrupted or watch.stopped():
             return
+
+
+def look(tasks: Sequence[Task], machine: Machine, watch: Watch) -> Iterator[tuple[Task, Forecast]]:
+    """Yield what each picture would take; nothing is written. It raises as `make_all`."""
+    transfer, model = None, ""
+    known: dict[Path, tuple[str, np.ndarray]] = {}
+    for task in tasks:
+        if not isinstance(task.settings, Settings):
+            raise UsageError("a picture that is painted in one pass has no forecast")
+        pictures = read(task, known)
+        if transfer is None or task.settings.model != model:
+            transfer = None
+            model = task.settings.model
+            transfer = _opened(model, machine, watch)
+        yield (
+            task,
+            transfer.forecast(
+                pictures.styles,
+                pictures.content,
+                task.settings,
+                style_masks=pictures.style_masks,
+                content_mask=pictures.content_mask,
+            ),
+        )
+
+
+def _opened(model: str, machine: Machine, watch: Watch) -> StyleTransfer:
+    return StyleTransfer(
+        model,
+        False,
+        gpu_id=machine.gpu_id,
+        models=machine.models,
+        threads=machine.threads,
+        provider=machine.provider,
+        progress=watch.tell,
+        tile=machine.tile,
+        memory_limit=machine.memory_limit,
+    )
 
 
 def _make(

@@ -62,6 +62,8 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
         threads=machine.threads,
         provider=machine.provider,
         progress=watch.tell,
+        tile=machine.tile,
+        memory_limit=machine.memory_limit,
     )
     painter = OptimisingPainter(
         transfer,

@@ -23,12 +23,18 @@ class Machine:
         The folder with the networks.
     provider : str or None
         An execution provider in place of CUDA or the CPU.
+    tile : {"auto", "off"} or int
+        Whether pictures are computed in tiles, and how large these are.
+    memory_limit : int or None
+        The most bytes that the process takes with ``auto``.
     """
 
     gpu_id: int | None = None
     threads: int = 0
     models: Path | None = None
     provider: str | None = None
+    tile: str | int = "auto"
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,13 @@ class Wasserstein(Matching):
     Crowson: style-transfer-pytorch, where the division by C and the ridge come from.
     """
 
+    centred: ClassVar[bool] = True
+
     picture: str = "style"
+
+    def centre(self, statistic: np.ndarray) -> np.ndarray:
+        """Return the mean."""
+        return statistic[:, -1:]
 
     def statistic(self, graph: GraphBuilder, part: Part) -> str:
         """Return moments about the reference and the mean side by side, (C, C + 1).
@@ -173,20 +179,24 @@ class Wasserstein(Matching):
         flat = _flat(graph, part.features)
         channels, positions = graph.shape(flat)
         share = positions / part.count
+        ridge = RIDGE * (share if part.share is None else part.share)
         if part.reference is None and share != 1:
             raise ValueError("the moments of a part are about a reference, and there is none")
         weights = None if part.weights is None else _row(graph, part.weights)
         weighted = flat if weights is None else graph.op("Mul", flat, weights)
-        mean = graph.op("ReduceMean", weighted, graph.integers([1], "axes"), keepdims=1)
+        axes = graph.integers([1], "axes")
+        if share == 1:
+            mean = graph.op("ReduceMean", weighted, axes, keepdims=1)
+        else:
+            total = graph.op("ReduceSum", weighted, axes, keepdims=1)
+            mean = graph.op("Div", total, graph.scalar(part.count, total))
         centred = graph.op("Sub", flat, part.reference or mean)
         if weights is not None:
             centred = graph.op("Mul", centred, graph.op("Sqrt", weights))
-        if share != 1:
-            mean = _scaled(graph, mean, share)
         identity = graph.constant(np.eye(channels, dtype=graph.dtype(flat)), "identity")
         # The parts of an image add a ridge each.
         moments = graph.op(
-            "Gemm", centred, centred, identity, transB=1, alpha=1 / part.count, beta=RIDGE * share
+            "Gemm", centred, centred, identity, transB=1, alpha=1 / part.count, beta=ridge
         )
         return graph.op("Concat", moments, mean, axis=1)
 

@@ -1,9 +1,12 @@
 """What an objective is to those who minimise it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from styletransfer.objective.term import Term
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,21 @@ class Evaluation:
     loss: float
     gradient: np.ndarray
     terms: dict[str, float]
+
+    @classmethod
+    def of(
+        cls, terms: Sequence[Term], values: np.ndarray, weights: np.ndarray, gradient: np.ndarray
+    ) -> "Evaluation":
+        """Return the evaluation of terms whose values and weights, (T,), are given."""
+        # Summed here in float64: the steps between losses soon fall below float32's resolution.
+        weighted = weights * values
+        names = (term.name for term in terms)
+        return cls(
+            # A term of no weight changes nothing, not even the order of the sum.
+            float(weighted[weights != 0].sum()),
+            gradient,
+            dict(zip(names, weighted.tolist(), strict=True)),
+        )
 
 
 class Objective(Protocol):

@@ -47,6 +47,9 @@ class Part:
         What is taken off the features before anything else, where a term says so.
     sides : Sides
         Read by terms about neighbouring positions only.
+    share : float, optional
+        How much of what is added once for the whole image is added here; by default as much as
+        the part has of its positions. Parts that overlap, where weights are 0, need it.
     """
 
     features: str
@@ -54,6 +57,7 @@ class Part:
     weights: str | None = None
     reference: str | None = None
     sides: Sides = WHOLE
+    share: float | None = None
 
     @classmethod
     def entire(cls, graph: GraphBuilder, features: str) -> "Part":
@@ -112,6 +116,8 @@ class Matching(Term):
 
     # Whether features are compared position by position: `Part.reference` is then the target.
     pointwise: ClassVar[bool] = False
+    # Whether parts are taken about a common `Part.reference`, (C, 1), near to what `centre` gives.
+    centred: ClassVar[bool] = False
 
     picture: str
     mask: str | None = field(default=None, kw_only=True)
@@ -127,6 +133,10 @@ class Matching(Term):
         Their mean is 1, so that regions of any size compare with a picture as a whole image does.
         """
         return graph.op("Div", mask, graph.op("ReduceMean", mask, keepdims=1))
+
+    def centre(self, statistic: np.ndarray) -> np.ndarray:
+        """Return the best reference, of a statistic about any other; for centred terms only."""
+        raise NotImplementedError
 
     def of_picture(self, graph: GraphBuilder, features: str) -> str:
         """Append what is kept of the picture, from its features (1, C, H, W)."""

@@ -108,14 +108,8 @@ class WholeObjective:
     def evaluate(self, image: np.ndarray) -> Evaluation:
         """Return the loss and its gradient at an image of the objective's shape."""
         values = self._session.run({INPUT: image})
-        # Summed here in float64: the steps between losses soon fall below float32's resolution.
-        terms = self._weights * values["terms"]
-        names = (term.name for term in self.terms)
-        return Evaluation(
-            # A term of no weight changes nothing, not even the order of the sum.
-            float(terms[self._weights != 0].sum()),
-            values[f"gradient/{INPUT}"],
-            dict(zip(names, terms.tolist(), strict=True)),
+        return Evaluation.of(
+            self.terms, values["terms"], self._weights, values[f"gradient/{INPUT}"]
         )
 
 
@@ -136,7 +130,19 @@ def build(
         `terms` (T,), before their weights, and `gradient/data`, the gradient of their weighted
         sum. All are float32.
     """
-    choose = _choice(convolution, device)
+    graph, outputs = assemble(network, shape, terms, device, convolution)
+    return graph.model(outputs)
+
+
+def assemble(
+    network: onnx.ModelProto,
+    shape: Sequence[int],
+    terms: Sequence[Term],
+    device: Device,
+    convolution: Convolution = "auto",
+) -> tuple[GraphBuilder, list[str]]:
+    """Return the graph that `build` makes a model of, and the outputs of that."""
+    choose = winograd_choice(convolution, device)
     graph = forward(network, shape, terms)
     shared: dict[Hashable, str] = {}
     distances = []
@@ -153,10 +159,12 @@ def build(
         raise NetworkError("none of the layers that are matched depends on the image")
     pools.rewrite(graph)
     winograd.rewrite(graph, choose)
-    return graph.model([values, graph.op("Identity", gradient, output=f"gradient/{INPUT}")])
+    return graph, [values, graph.op("Identity", gradient, output=f"gradient/{INPUT}")]
 
 
-def _choice(convolution: Convolution, device: Device) -> Callable[[winograd.Convolution], bool]:
+def winograd_choice(
+    convolution: Convolution, device: Device
+) -> Callable[[winograd.Convolution], bool]:
     """Return what decides which convolutions become Winograd's."""
     if convolution not in get_args(Convolution):
         raise UsageError(

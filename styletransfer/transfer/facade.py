@@ -22,11 +22,13 @@ from styletransfer.settings import Settings, make, presets
 from styletransfer.transfer import checkpoint as checkpoints
 from styletransfer.transfer import goals, inputs, stages
 from styletransfer.transfer.checkpoint import Checkpoints, Keeper, Point
+from styletransfer.transfer.forecast import Forecast, forecast
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
 from styletransfer.transfer.problem import ProblemMaker
 from styletransfer.transfer.run import Result, Summary, run
 from styletransfer.transfer.temporal import Expected
+from styletransfer.transfer.tiling import Tiling
 from styletransfer.weights.loading import LoadedNetwork, load_network
 
 if TYPE_CHECKING:
@@ -57,6 +59,12 @@ class StyleTransfer:
         ``"CoreML"``.
     progress : callable, optional
         Gets a `Download` while a network is fetched.
+    tile : {"auto", "off"} or int
+        ``auto``: where the memory does not allow to compute a picture as a whole, it is computed in
+        tiles as large as it allows; the result is the same, to rounding. A number: tiles of so many
+        pixels a side.
+    memory_limit : int, optional
+        The most bytes that the process takes with ``auto``, as far as its size can be told.
 
     Attributes
     ----------
@@ -66,7 +74,8 @@ class StyleTransfer:
     Raises
     ------
     UsageError
-        If there is no such network, or the machine has not so many cores.
+        If there is no such network, the machine has not so many cores, or there can be no such
+        tiles.
     WeightsError
         If the network's weights are neither there nor to be had.
     NetworkError
@@ -94,14 +103,17 @@ class StyleTransfer:
         threads: int = 0,
         provider: str | None = None,
         progress: Callable[[Download], None] | None = None,
+        tile: str | int = "auto",
+        memory_limit: int | None = None,
     ) -> None:
+        tiling = Tiling(tile, memory_limit)
         self.use_pbar = use_pbar
         self.device, reason = choose_device(gpu_id, threads, provider)
         with Display(use_pbar) as display:
             self.network = load_network(model_name, models, logger.info, progress or display.show)
         if reason:
             logger.warning("CUDA device %d is not used, but the CPU: %s", gpu_id or 0, reason)
-        self._problems = ProblemMaker(self.device)
+        self._problems = ProblemMaker(self.device, tiling)
         self._models, self._fetching = models, progress
         self._painter: Stylizer | None = None
         self._turn = threading.RLock()  # what is prepared serves one run at a time
@@ -252,6 +264,34 @@ class StyleTransfer:
                 asked.path,
             )
         return Keeper(asked, about), begun
+
+    def forecast(
+        self,
+        img_style: Picture | Sequence[Picture],
+        img_content: Picture,
+        settings: Settings,
+        *,
+        style_masks: Sequence[Picture] | None = None,
+        content_mask: Picture | None = None,
+    ) -> Forecast:
+        """Return what `transfer_style` would take, from one evaluation.
+
+        Parameters
+        ----------
+        img_style, img_content, style_masks, content_mask
+            As of `transfer_style`.
+        settings : Settings
+            All other parameters, but for a first picture: that changes nothing here.
+
+        Raises
+        ------
+        UsageError, NetworkError
+            As `transfer_style`.
+        """
+        settings = replace(settings, init="content")
+        given = inputs.check(settings, img_content, img_style, style_masks, content_mask, None)
+        with self._turn:
+            return forecast(self._problems, settings, _changed(self.network, settings), given)
 
     def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
         """Return what a run begins with, its first image painted in one pass."""

@@ -10,15 +10,19 @@ from math import ceil
 import numpy as np
 
 from styletransfer import images
-from styletransfer.errors import UsageError
+from styletransfer.errors import NetworkError, UsageError
+from styletransfer.objective import tiled
+from styletransfer.objective.protocol import Objective
 from styletransfer.objective.statistics import forward, statistics
 from styletransfer.objective.term import Matching
+from styletransfer.objective.tiled import TiledObjective
 from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import goals, temporal
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
+from styletransfer.transfer.tiling import Patient, Tiling, Work, side, smaller
 from styletransfer.weights.loading import LoadedNetwork
 
 logger = logging.getLogger(__name__)
@@ -36,17 +40,26 @@ class Problem:
 
     Attributes
     ----------
-    objective : WholeObjective
+    objective : Objective
         Bound to its targets.
     content : ndarray, shape (1, 3, H, W)
         Preprocessed.
     styles : tuple of ndarray
         Preprocessed, each of its own size.
+    work : Work
+        What the objective is made of.
+    tile : int or None
+        Pixels a side of its tiles; None for the whole.
+    tiles : int
+        How many there are.
     """
 
-    objective: WholeObjective
+    objective: Objective
     content: np.ndarray
     styles: tuple[np.ndarray, ...]
+    work: Work
+    tile: int | None = None
+    tiles: int = 1
 
 
 class ProblemMaker:
@@ -54,11 +67,18 @@ class ProblemMaker:
 
     It keeps the last objective, for pictures of the same size, since making one takes seconds; and
     the statistics of style images, which do not depend on the content, for the rest of a batch.
+
+    Attributes
+    ----------
+    tiling : Tiling
+        Whether they are computed in tiles.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, tiling: Tiling | None = None) -> None:
         self._device = device
-        self._kept: tuple[object, WholeObjective] | None = None
+        self.tiling = tiling or Tiling()
+        self._kept: tuple[object, WholeObjective | TiledObjective] | None = None
+        self._sides: dict[object, int | None] = {}  # of the tiles, by what an objective is of
         self._styles: dict[object, dict[str, np.ndarray]] = {}
 
     def make(
@@ -84,41 +104,91 @@ class ProblemMaker:
         )
         weights = goals.factors(settings, network, len(styles), stage.ratio, given.expected)
         _check_sizes(settings, network, given, stage, wanted, [content, *styles])
+        work = Work(network.model, content.shape, wanted.terms, self._device, settings.conv)
         key = (content.shape, wanted, settings.pooling, settings.conv)
         if self._kept is not None and self._kept[0] != key:
             self._kept = None  # its memory is free before anything else is computed
         if self._kept is None:
             width, height = content.shape[:1:-1]
             logger.info("preparing %d x %d pixels on %s", width, height, self._device)
-        targets = statistics(network.model, content, wanted.content, self._device)
-        if given.expected is not None:
-            picture = images.resize(given.expected.picture, content.shape[2:])
-            targets[temporal.TERM.name] = images.preprocess(picture, network.mean)
-        for style, terms in zip(styles, wanted.styles, strict=True):
-            targets |= self._of_style(settings, network, style, terms)
+            if key not in self._sides:
+                self._sides = {key: side(self.tiling, work, settings)}
+                if self._sides[key] is not None:
+                    logger.info("in tiles of %d pixels", self._sides[key])
+
+        def bound() -> Objective:
+            targets = self._statistics(work, content, wanted.content, self._sides[key])
+            if given.expected is not None:
+                picture = images.resize(given.expected.picture, content.shape[2:])
+                targets[temporal.TERM.name] = images.preprocess(picture, network.mean)
+            for style, terms in zip(styles, wanted.styles, strict=True):
+                targets |= self._of_style(settings, work, style, terms, self._sides[key])
+            objective = self._objective(key, work)
+            regions = goals.regions(given.style_masks, given.content_mask, given.expected)
+            objective.bind(targets, weights, regions)
+            return objective
+
+        def again(lack: MemoryError) -> Objective:
+            while True:
+                self._kept = None
+                less = None
+                if self.tiling.tile != "off":
+                    less = smaller(self._sides[key], content.shape)
+                if less is None:
+                    raise lack
+                logger.warning(
+                    "the memory is not enough (%s); going on in tiles of %d pixels", lack, less
+                )
+                self._sides[key] = less
+                try:
+                    return bound()
+                except MemoryError as other:
+                    lack = other
+                except NetworkError:
+                    raise lack from None
+
+        try:
+            objective = bound()
+        except MemoryError as lack:
+            objective = again(lack)
+        tiles = len(objective.layout.grid.tiles) if isinstance(objective, TiledObjective) else 1
+        tile = self._sides[key] if tiles > 1 else None
+        return Problem(Patient(objective, again), content, tuple(styles), work, tile, tiles)
+
+    def _objective(self, key: object, work: Work) -> WholeObjective | TiledObjective:
+        """Return an objective, that kept if it is of the same."""
         if self._kept is None:
-            objective = WholeObjective(
-                network.model, content.shape, wanted.terms, self._device, settings.conv
+            arguments = work.network, work.shape, work.terms, work.device, work.convolution
+            pixels = self._sides[key]
+            made = (
+                WholeObjective(*arguments)
+                if pixels is None
+                else TiledObjective(*arguments, side=pixels)
             )
-            self._kept = key, objective
-        objective = self._kept[1]
-        regions = goals.regions(given.style_masks, given.content_mask, given.expected)
-        objective.bind(targets, weights, regions)
-        return Problem(objective, content, tuple(styles))
+            self._kept = key, made
+        return self._kept[1]
+
+    def _statistics(
+        self, work: Work, picture: np.ndarray, terms: Sequence[Matching], pixels: int | None
+    ) -> dict[str, np.ndarray]:
+        if pixels is None or pixels >= max(picture.shape[2:]):
+            return statistics(work.network, picture, terms, self._device)
+        return tiled.statistics(work.network, picture, terms, self._device, pixels)
 
     def _of_style(
         self,
         settings: Settings,
-        network: LoadedNetwork,
+        work: Work,
         style: np.ndarray,
         terms: Sequence[Matching],
+        pixels: int | None,
     ) -> dict[str, np.ndarray]:
         """Return what terms match of a style image, computed once for a batch."""
         seen = hashlib.sha256(style.tobytes()).hexdigest()
-        key = (seen, style.shape, tuple(terms), settings.pooling)
+        key = (seen, style.shape, tuple(terms), settings.pooling, pixels)
         found = self._styles.pop(key, None)
         if found is None:
-            found = statistics(network.model, style, terms, self._device)
+            found = self._statistics(work, style, terms, pixels)
         self._styles[key] = found  # the latest at the end
         while len(self._styles) > MOST_STYLES:
             del self._styles[next(iter(self._styles))]
