@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     models.add_arguments(
         commands.add_parser(
             "models",
-            help="list, fetch, verify and convert networks",
+            help="list, fetch, verify, convert and describe networks",
             description="Without a command: list each network, where it is and where it is from.",
         )
     )
