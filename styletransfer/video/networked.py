@@ -5,8 +5,9 @@ moved as the flow says: out = (1 − a c) F(x) + a c W(out before), c being how 
 trusted. Mixing and moving blur; so where something moves the fine detail is that of F(x), as far as
 it is like that of the painting before, and its contrast is brought back to that of F(x). Measured
 on clips with known motion, that leaves 0.02 to 0.25 of the error of painting frame by frame; detail
-from the shot's first frame was no better and left seams. The change of luminance is not added, as it is to train networks for
-films: painted in one pass a film does not get darker as it should, and the mixture would drift.
+from the shot's first frame was no better and left seams. The change of luminance is not added, as
+it is to train networks for films: painted in one pass a film does not get darker as it should, and
+the mixture would drift.
 """
 
 from collections.abc import Mapping
