@@ -114,8 +114,8 @@ class OptimisingPainter:
         self._transfer, self._styles = transfer, list(styles)
         self._options = dict(options)
         self._next = _last_stage(options) | {"n_iter": next_iters}
-        colours: tuple[str, str] = options.get("preserve_colors") or ("", "")
-        self._colours, when = colours
+        method, when = options.get("preserve_colors") or ("", "")
+        self._colours = str(method)
         self._matched = when == "before"
         if self._matched:
             self._next["preserve_colors"] = None
