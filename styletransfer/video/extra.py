@@ -28,6 +28,5 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise UsageError(
-            "films take more packages (av, opencv-python-headless, scenedetect-headless):"
-            " pip install 'styletransfer-onnx[video]'"
+            "films take more packages: pip install av opencv-python-headless scenedetect-headless"
         ) from None
