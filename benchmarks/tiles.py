@@ -23,6 +23,7 @@ from styletransfer.runtime.devices import Device
 from styletransfer.runtime.memory import resident
 from styletransfer.settings import Settings
 from styletransfer.transfer.tiling import Work
+from styletransfer.transfer.tiling import images as images_of
 from styletransfer.weights.loading import LoadedNetwork, load_network
 
 CASES = [
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peak", nargs=3, metavar=("NETWORK", "LENGTH", "TILE"))
     parser.add_argument("--all-tiles", action="store_true", help="not the first two alone")
+    parser.add_argument("--alone", action="store_true", help="without the images of a minimiser")
     parser.add_argument("--cost", nargs=3, metavar=("NETWORK", "LENGTH", "TILE"))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -103,13 +105,14 @@ def peak(name: str, length: int, tile: int, options: argparse.Namespace) -> None
     made = objective(work, tile, targets)
     if tile and not options.all_tiles:
         made._pieces = made._pieces[:2]  # all have one shape
-    others = [np.ones_like(image) for _ in range(10)]
+    others = [] if options.alone else [np.ones_like(image) for _ in range(10)]
     start = time.perf_counter()
     made.evaluate(image)
     seconds = time.perf_counter() - start
     measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     del made, others
-    estimated = before + work.need(tile or None, settings).total
+    need = work.need(tile or None, settings)
+    estimated = before + need.total - (images_of(settings, work.shape) if options.alone else 0)
     print(f"{seconds:.1f} s", measured // 10**6, estimated // 10**6)
 
 
