@@ -14,9 +14,10 @@ from styletransfer.cli.files import check_there, file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
-from styletransfer.settings.choices import NETWORK_NAMES
+from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS, SAMPLES
 from styletransfer.settings.film import Film
 from styletransfer.settings.kinds import Switch
+from styletransfer.text import counted, suggestion
 
 if TYPE_CHECKING:
     from styletransfer.jobs.film import FilmTask, Plan
@@ -29,6 +30,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 OPTIMISE, NETWORK = "optimise", "network"
+ARBITRARY = Painting().model
 HALVES = ("split", "join")
 
 
@@ -104,6 +106,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         text = option.help.replace("%", "%%")
         add(*settings.flags(name, option), dest=name, default=argparse.SUPPRESS, help=text, **extra)
     add_settings(parser)
+    for action in parser._actions:  # what differs from `image`
+        action.help = _HELP.get(action.dest, action.help)
     parser.add_argument("--preset", metavar="NAME", help="parameters under a name, or a .toml file")
     group = parser.add_argument_group("in one pass of a network (--method network)")
     for name, option in settings.describe(Painting).items():
@@ -118,10 +122,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=run)
 
 
+_HELP = {
+    "model": f"{ARBITRARY} (paintings are its styles), {PAINTERS[0]}, {SAMPLES} or an ONNX file"
+    f" paint in one pass, {', '.join(NETWORK_NAMES)} or a Caffe folder by optimisation (default:"
+    f" {ARBITRARY}, with --method optimise googlenet)",
+    "length": "the longest side of the result (default: the film's own)",
+    "any_size": "as it is for films in any case",
+    "optimizer": "the minimiser: SciPy's L-BFGS-B, our own L-BFGS, or Adam (default: lbfgs)",
+}
+
+
 def run(options: argparse.Namespace) -> int:
     """Paint a film, or do one of its halves."""
     words = options.film
     half = words[0] if len(words) == 2 and words[0] in HALVES else None
+    if len(words) == 1 and words[0] in HALVES and not os.path.exists(words[0]):
+        raise UsageError(f"there is nothing to {words[0]}; give a film or frames after it")
     if len(words) > 1 and half is None:
         raise UsageError(f"one film at a time; {' '.join(words)[:200]} are {len(words)}")
     with logging_to_file(options.log):
@@ -155,8 +171,10 @@ def _task(options: argparse.Namespace) -> "FilmTask":
     source = _source(options.film[0])
     styles = tuple(options.style_img or ())
     check_there(styles)
-    film_values = {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
     how = _settings(options)
+    if not styles and (isinstance(how, Settings) or how.model == ARBITRARY):
+        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
+    film_values = {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
     extras = FilmExtras(
         options.keep_frames,
         options.no_frames,
@@ -191,16 +209,17 @@ def _settings(options: argparse.Namespace) -> Settings | Painting:
         others += [name for name in _OF_OPTIMISATION if name in vars(options)]
         others += ["preset"] if options.preset else []
         if others:
-            flag = others[0].replace("_", "-")
             raise UsageError(
-                f"--{flag} is of --method optimise; a network paints in one pass: leave it out"
+                f"{_flag(others[0])} is of --method optimise; a network paints in one pass: leave"
+                " it out"
             )
         how: Settings | Painting = settings.make(Painting, painting)
     else:
         others = [name for name in painting if name not in settings.describe(Settings)]
         if others:
-            flag = others[0].replace("_", "-")
-            raise UsageError(f"--{flag} is of --method network; leave it out, or choose that")
+            raise UsageError(
+                f"{_flag(others[0])} is of --method network; leave it out, or choose that"
+            )
         values = presets.read(options.preset).values if options.preset else {}
         usual: dict[str, object] = {"model": "googlenet", "optimizer": "lbfgs", "any_size": True}
         if "length" not in {*values, *typed}:
@@ -219,6 +238,14 @@ def _own_length(options: argparse.Namespace) -> int:
     return max(found.width, found.height)
 
 
+def _flag(name: str) -> str:
+    """Return a parameter's flag."""
+    for kind in (Settings, Painting, Film):
+        if name in settings.describe(kind):
+            return settings.flags(name, settings.describe(kind)[name])[-1]
+    return f"--{name}"
+
+
 _OF_OPTIMISATION = ("next_iters", "temporal_weight", "passes")
 _MEANS = {OPTIMISE: "optimisation", NETWORK: "a network in one pass"}
 
@@ -229,7 +256,16 @@ def _method(model: object, preset: str | None) -> str:
         return OPTIMISE
     if model is None:
         return NETWORK
-    return OPTIMISE if model in NETWORK_NAMES or Path(str(model)).is_dir() else NETWORK
+    if model in NETWORK_NAMES or Path(str(model)).is_dir():
+        return OPTIMISE
+    known = (ARBITRARY, PAINTERS[0], SAMPLES)
+    if model not in known and not Path(str(model)).is_file():
+        names = (*known, *NETWORK_NAMES)
+        raise UsageError(
+            f"{model} is neither a network nor a file; {', '.join(known)} and ONNX files paint in"
+            f" one pass, {', '.join(NETWORK_NAMES)} by optimisation{suggestion(model, names)}"
+        )
+    return NETWORK
 
 
 def _named(
@@ -266,9 +302,11 @@ def _watched(options: argparse.Namespace, work: Callable[["Watch"], T]) -> T:
 
 def _described(plan: "Plan") -> str:
     found = plan.source
-    shots = f"{len(plan.shots)} shot{'s' if len(plan.shots) > 1 else ''}"
+    shots = counted(len(plan.shots), "shot")
     length = float(plan.end - plan.begin)
-    return f"{plan.count} frames in {shots}, {found.width}x{found.height}, {length:.2f} s"
+    return (
+        f"{counted(plan.count, 'frame')} in {shots}, {found.width}x{found.height}, {length:.2f} s"
+    )
 
 
 def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) -> int:
@@ -276,6 +314,8 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
     from styletransfer.jobs import outlook
 
     guess = _watched(options, lambda watch: outlook.estimate(plan, machine, watch))
+    if plan.task.extras.preview:
+        _watched(options, lambda watch: outlook.preview_with(plan, machine, watch))
     facts = {
         "frames": plan.count,
         "shots": [shot[0].number for shot in plan.shots],
@@ -297,8 +337,8 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
 def _time(seconds: float) -> str:
     minutes = round(seconds / 60)
     if seconds < 100:
-        return f"{seconds:.0f} seconds"
-    return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
+        return counted(round(seconds), "second")
+    return counted(minutes, "minute") if minutes < 100 else f"{minutes / 60:.1f} hours"
 
 
 def _tell(plan: "Plan", outcome: "FilmOutcome", options: argparse.Namespace) -> int:
@@ -314,8 +354,8 @@ def _tell(plan: "Plan", outcome: "FilmOutcome", options: argparse.Namespace) -> 
             "seconds": round(outcome.seconds, 3),
         }
         say(json.dumps(facts), limit=1_000_000)
-    if outcome.output is not None and not (options.quiet or options.json):
-        counts = f"{outcome.painted} frames painted in {_time(outcome.seconds)}"
+    if outcome.output is not None and outcome.painted and not (options.quiet or options.json):
+        counts = f"{counted(outcome.painted, 'frame')} painted in {_time(outcome.seconds)}"
         there = f", {outcome.there} there already" if outcome.there else ""
         say(f"{counts}{there}; saved {outcome.output.resolve()}")
     left = outcome.wanted - outcome.painted - outcome.there - len(outcome.failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import styletransfer
-from styletransfer.errors import UsageError
+from styletransfer.errors import FilmError, UsageError
 from styletransfer.settings import Painting, Settings
 from styletransfer.settings.film import Film
 from styletransfer.storage import digest
@@ -181,7 +181,11 @@ def plan(task: FilmTask) -> Plan:
     rate = exact_rate(task.film.fps) if task.film.fps else None
     found = source.probe(task.source, rate or DEFAULT_RATE)
     _check_places(task)
-    for note in sink.check(task.output, found):
+    try:
+        notes = sink.check(task.output, found)
+    except FilmError as error:
+        raise UsageError(error.text) from None
+    for note in notes:
         logger.warning("%s", note)
     seen = survey(found, task.film.begin, task.film.end, shots=not task.film.no_coherence)
     thinned = None if found.kind == "folder" else rate

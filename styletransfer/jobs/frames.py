@@ -9,6 +9,8 @@ import numpy as np
 
 from styletransfer.errors import DamagedFilmError, StyleTransferError, UsageError
 from styletransfer.jobs.film import Chosen, Plan
+from styletransfer.jobs.painting import resized
+from styletransfer.settings import Painting
 from styletransfer.video import source
 from styletransfer.video.flow import Link, Tracker, ahead
 from styletransfer.video.frame import Frame
@@ -83,6 +85,14 @@ class Made:
     error: Exception | None = None
 
 
+def at_length(plan: Plan, frame: Frame) -> np.ndarray:
+    """Return a frame as it is painted, float RGB: by a network at the length that is asked for."""
+    picture, settings = frame.picture(), plan.task.settings
+    if isinstance(settings, Painting) and settings.length is not None:
+        return resized(picture, settings.length / max(picture.shape[:2]))
+    return picture  # an optimisation has a length of its own
+
+
 Brush = Callable[[Chosen, np.ndarray, State, Link | None], tuple[np.ndarray, State, Facts]]
 """What paints a frame, given what it is, its pixels, what is remembered, and its motion."""
 
@@ -124,9 +134,9 @@ def paint(
             anchor = seen[-link.anchor.offset] if link and link.anchor else before or chosen
             try:
                 if brush is None:
-                    picture, state, facts = painter.paint(frame.picture(), state, link)
+                    picture, state, facts = painter.paint(at_length(plan, frame), state, link)
                 else:
-                    picture, state, facts = brush(chosen, frame.picture(), state, link)
+                    picture, state, facts = brush(chosen, at_length(plan, frame), state, link)
             except UsageError:  # it would be the same for every frame
                 raise
             except (StyleTransferError, MemoryError, RuntimeError) as error:

@@ -9,10 +9,11 @@ import numpy as np
 
 from styletransfer import images
 from styletransfer.images import sizes
+from styletransfer.images.reading import over_white
 from styletransfer.jobs.film import Plan
-from styletransfer.jobs.frames import read
+from styletransfer.jobs.frames import Start, at_length, paint, read
 from styletransfer.jobs.local import Watch
-from styletransfer.jobs.painters import open_painter
+from styletransfer.jobs.painters import Opened, open_painter
 from styletransfer.jobs.task import Machine
 from styletransfer.settings import Painting
 from styletransfer.video.painter import FramePainter
@@ -47,35 +48,52 @@ class Estimate:
 
 
 def estimate(plan: Plan, machine: Machine, watch: Watch) -> Estimate:
-    """Paint the first frame, a part of it by optimisation, and return what all will take."""
+    """Paint a few frames, with few iterations by optimisation, and return what all will take."""
     task, settings = plan.task, plan.task.settings
-    frame = next(read(plan, plan.shots[0][:1])).picture()
+    firsts = len(plan.shots)
     if isinstance(settings, Painting):
         opened = open_painter(task, machine, watch)
-        _timed(opened.painter, frame)  # the first time graphs are made
-        seconds, picture = _timed(opened.painter, frame)
-        total = seconds * plan.count
+        first, following, size = _timed(plan, opened)
+        total = firsts * first + (plan.count - firsts) * following
     else:
         few, more = 2, 6
         times = []
         for iterations in (few, more):
-            tried = replace(task, settings=replace(settings, n_iter=iterations))
+            tried = replace(
+                task,
+                settings=replace(settings, n_iter=iterations),
+                film=replace(task.film, next_iters=iterations),
+            )
             opened = open_painter(tried, machine, watch)
-            seconds, picture = _timed(opened.painter, frame)
+            *seconds, size = _timed(replace(plan, task=tried), opened)
             times.append(seconds)
-        iteration = max(times[1] - times[0], 0) / (more - few)
-        following = task.film.following(settings.n_iter)
-        first = len(plan.shots)
-        total = iteration * (first * settings.n_iter + (plan.count - first) * following)
+        total = 0.0
+        wanted = settings.n_iter, task.film.following(settings.n_iter)
+        for count, fast, slow, iterations in zip(
+            (firsts, plan.count - firsts), *times, wanted, strict=True
+        ):
+            one = max(slow - fast, 0.0) / (more - few)
+            total += count * (max(fast - few * one, 0.0) + iterations * one)
         total *= task.film.passes
-    size = (picture.shape[1], picture.shape[0])
     return Estimate(size, total, _peak_memory(), opened.device, settings.model)
 
 
-def _timed(painter: FramePainter, frame: np.ndarray) -> tuple[float, np.ndarray]:
-    start = time.perf_counter()
-    picture, _, _ = painter.paint(frame, painter.begin(), None)
-    return time.perf_counter() - start, picture
+_TRIED = 3  # frames
+
+
+def _timed(plan: Plan, opened: Opened) -> tuple[float, float, tuple[int, int]]:
+    """Return the seconds of a shot's first frame and of one that follows, and the result's size."""
+    shot = max(plan.shots, key=len)[:_TRIED]
+    for _ in range(2):  # the first time graphs are made
+        times, start = [], time.perf_counter()
+        for made in paint(plan, opened.painter, shot, Start()):
+            if made.error is not None:
+                raise made.error
+            times.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            assert made.picture is not None
+            size = (made.picture.shape[1], made.picture.shape[0])
+    return times[0], float(np.mean(times[1:] or times)), size
 
 
 def _peak_memory() -> int | None:
@@ -88,6 +106,11 @@ def _peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
+def preview_with(plan: Plan, machine: Machine, watch: Watch) -> None:
+    """Write the contact sheet alone."""
+    preview(plan, open_painter(plan.task, machine, watch).painter)
+
+
 def preview(plan: Plan, painter: FramePainter) -> None:
     """Write a contact sheet of frames evenly spread, each painted alone."""
     frames = list(plan.frames)
@@ -96,7 +119,11 @@ def preview(plan: Plan, painter: FramePainter) -> None:
     pictures, labels = [], []
     for place in places:
         (frame,) = read(plan, [frames[place]])
-        picture, _, _ = painter.paint(frame.picture(), painter.begin(), None)
+        picture, _, _ = painter.paint(at_length(plan, frame), painter.begin(), None)
+        if frame.alpha is not None:
+            opacity = frame.alpha / np.float32(np.iinfo(frame.alpha.dtype).max)
+            opacity = np.clip(sizes.resize_smoothly(opacity, picture.shape[:2]), 0, 1)
+            picture = over_white(picture, opacity)
         scale = min(1.0, SHEET_SIDE / max(picture.shape[:2]))
         size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
         pictures.append(np.clip(sizes.resize_smoothly(picture, size), 0, 1))

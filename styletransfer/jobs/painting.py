@@ -110,7 +110,7 @@ def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
     photo = pictures.content
     if pictures.alpha is not None:
         photo = over_white(photo, pictures.alpha)
-    photo = _resized(photo, SHEET_SIDE / max(photo.shape[:2]))
+    photo = resized(photo, SHEET_SIDE / max(photo.shape[:2]))
     styles: list[Any] = list(range(stylizer.styles)) if stylizer.styles > 1 else [None]
     paintings = [stylizer.stylize(photo, style) for style in styles]
     fitted = [sizes.resize_smoothly(p, photo.shape[:2]) for p in paintings]
@@ -166,7 +166,7 @@ def _painted(
     """Return a task's picture."""
     content = pictures.content
     if settings.length is not None:
-        content = _resized(content, settings.length / max(content.shape[:2]))
+        content = resized(content, settings.length / max(content.shape[:2]))
     method, when = settings.preserve_colors or ("", "")
     styles = list(pictures.styles)
     if when == "before":
@@ -202,7 +202,8 @@ def _write(
     return output
 
 
-def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
+def resized(picture: np.ndarray, scale: float) -> np.ndarray:
+    """Return a picture at so many times its size."""
     size = tuple(max(round(scale * side), 1) for side in picture.shape[:2])
     if size == picture.shape[:2]:
         return picture

@@ -43,6 +43,8 @@ def split(
         If there is no frame in the range.
     """
     path = Path(folder)
+    if path.is_dir() and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty; give another folder, so that frames do not mix")
     deep = source.depth == 16 and path.suffix.lower() in ("", ".png", ".tif", ".tiff")
     sink, count, damage = None, 0, None
     try:

@@ -126,9 +126,10 @@ class Manifest:
     def _read(self, wanted: Mapping[str, object]) -> int:
         """Take up the frames of the file; return how many bytes of it are whole lines."""
         length = 0
+        differs: list[str] = []
         for number, line in _lines(self.path):
             if number == 0:
-                _compare(self.path, line, wanted)
+                differs = sorted(_differences(_header(self.path, line), wanted))
             else:
                 record = _record(line)
                 if record is None:
@@ -137,7 +138,15 @@ class Manifest:
                     )
                 self.records[record.frame] = record
             length += len(line)
-        return length
+        if not differs:
+            return length
+        if any(record.digest for record in self.records.values()):
+            raise UsageError(
+                f"{self.path} is of a film that differs in {', '.join(differs)[:300]}; give another"
+                " -o, or --overwrite to begin anew"
+            )
+        self.records.clear()  # nothing was painted: there is nothing to lose
+        return 0
 
 
 def read(path: Path) -> tuple[dict[str, object], dict[int, Record]]:
@@ -187,17 +196,6 @@ def _header(path: Path, line: bytes) -> dict[str, object]:
             " another -o."
         )
     return header
-
-
-def _compare(path: Path, line: bytes, wanted: Mapping[str, object]) -> None:
-    """Refuse the manifest of another film."""
-    found = _header(path, line)
-    differs = sorted(_differences(found, wanted))
-    if differs:
-        raise UsageError(
-            f"{path} is of a film that differs in {', '.join(differs)[:300]}; give another -o, or"
-            " --overwrite to begin anew"
-        )
 
 
 def _differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:

@@ -125,10 +125,11 @@ class _Cuts:
     def end(self) -> list[int]:
         """Return the first frames of shots."""
         if self._frames:
-            # The detector looks at two frames behind each; the last ones get copies.
-            number, small = next(reversed(self._frames.items()))
+            # The detector looks at two frames behind each. Behind the last the film goes back, so
+            # that what moves moves on: copies would make of the last change a cut.
+            last = list(self._frames.items())
             for i in (1, 2):
-                self._feed(number + i, small)
+                self._feed(last[-1][0] + i, last[max(-1 - i, -len(last))][1])
         for candidate in self._candidates:
             self._judge(candidate)
         return self._cuts

@@ -278,3 +278,16 @@ def test_an_estimate_is_of_all_frames(clip, tmp_path, monkeypatch):
     guess = outlook.estimate(film.plan(task(clip, tmp_path)), Machine(), Watch())
     assert guess.size == (64, 48)
     assert 0 < guess.seconds < 36
+
+
+def test_a_network_paints_at_the_length_that_is_asked_for(clip, tmp_path):
+    asked = FilmTask(clip, (), tmp_path / "out.mkv", Painting(length=32), Film(end=3))
+    made(asked)
+    assert pictures(asked.output)[0].shape == (24, 32, 3)
+
+
+def test_a_manifest_of_nothing_stands_in_nobodys_way(clip, tmp_path):
+    asked = task(clip, tmp_path)
+    made(asked, FakePainter(fails=range(1, 100)), Watch())
+    other = FilmTask(clip, (), asked.output, Painting(strength=0.5), Film())
+    assert made(other).painted == 36

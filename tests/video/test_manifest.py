@@ -29,7 +29,8 @@ def test_what_was_written_is_taken_up_again(tmp_path):
 
 def test_what_differs_is_told_without_control_characters(tmp_path):
     path = tmp_path / "film.jsonl"
-    path.write_text(json.dumps({"format": 1, **HEADER, "a\x1b[31m\n": 1}) + "\n")
+    with Manifest(path, HEADER | {"a\x1b[31m\n": 1}) as first:
+        first.add(Record(0, "0", 0, digest="d"))
     with pytest.raises(UsageError, match=r"differs in a\\x1b\[31m; give another -o"):
         Manifest(path, HEADER)
 
@@ -50,7 +51,8 @@ def test_a_line_that_is_torn_does_not_count(tmp_path):
 
 def test_the_manifest_of_another_film_is_refused_with_what_differs(tmp_path):
     path = tmp_path / "film.jsonl"
-    Manifest(path, HEADER).__exit__()
+    with Manifest(path, HEADER) as first:
+        first.add(Record(0, "0", 0, digest="d"))
     other = {"source": "abc", "settings": {"model": "vgg16", "length": 320.0}}
     with pytest.raises(UsageError, match=r"differs in model; give another -o, or --overwrite"):
         Manifest(path, other)

@@ -91,3 +91,10 @@ def test_damage_is_told_with_what_there_is(tmp_path):
     found = survey(probe(tmp_path / "a.mkv"))
     assert 5 < len(found) < 40
     assert "damaged or cut short" in found.damage
+
+
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_the_last_frame_of_a_steady_move_is_no_cut(tmp_path, count):
+    path = tmp_path / "pan.mp4"
+    write(path, pan(count))
+    assert survey(probe(path)).shots == (0,)
