@@ -44,28 +44,56 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Models:
+    """The models of pieces of one shape: of their statistics, and of the gradient.
+
+    They are two: the runtime computes all of a model, whatever is wanted of it.
+    """
+
+    statistics: Session
+    gradient: Session | None = None
+
+    @classmethod
+    def of(cls, graph: GraphBuilder, outputs: Sequence[str], device: Device) -> "Models":
+        """Return the models of a graph, of whose outputs one is the gradient."""
+        summed = [name for name in outputs if name != GRADIENT]
+        sessions = (
+            Session(graph.model(names).SerializeToString(), device)
+            for names in (summed, [GRADIENT])
+        )
+        return cls(*sessions)
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A part of the work: a box of the image, and the model that runs on it.
+    """A part of the work: a box of the image, and the models that run on it.
 
     Attributes
     ----------
-    session : Session
-        Its outputs are statistics and their gradient.
+    models : Models
+        They serve all pieces of one shape.
     box : tuple of slice
         Rows and columns of the image.
     inputs : callable
         Returns the inputs that are of this piece alone.
     """
 
-    session: Session
+    models: Models
     box: tuple[slice, slice]
     inputs: Callable[[], Arrays]
 
-    def run(self, image: np.ndarray, gradient: bool) -> Arrays:
-        """Return the statistics at an image, or their gradient; what is bound given, no more."""
-        wanted = [name for name in self.session.outputs if (name == GRADIENT) == gradient]
-        part = image[(..., *self.box)]
-        return self.session.run({INPUT: part, **self.inputs()}, outputs=wanted)
+    def statistics(self, image: np.ndarray) -> Arrays:
+        """Return the sums over this piece's own positions."""
+        return self._run(self.models.statistics, image)
+
+    def gradient(self, image: np.ndarray) -> np.ndarray:
+        """Return this piece's part of the gradient, for the cotangents that are bound."""
+        assert self.models.gradient is not None
+        return self._run(self.models.gradient, image)[GRADIENT]
+
+    def _run(self, session: Session, image: np.ndarray) -> Arrays:
+        given = {INPUT: image[(..., *self.box)], **self.inputs()}
+        return session.run({name: v for name, v in given.items() if name in session.inputs})
 
 
 class TiledObjective:
@@ -106,11 +134,9 @@ class TiledObjective:
         if self._matching:
             graph, outputs = assemble(network, self.layout, self._matching, device, convolution)
             self._shapes |= {name: graph.shape(name) for name in outputs if name != GRADIENT}
-            serialized = graph.model(outputs).SerializeToString()
+            models = Models.of(graph, outputs, device)
             del graph  # hundreds of MB
-            session = Session(serialized, device)
-            del serialized
-            pieces += [self._piece(session, tile) for tile in self.layout.grid.tiles]
+            pieces += [self._piece(models, tile) for tile in self.layout.grid.tiles]
         if others:
             bands, shapes = _bands(self.shape, others, device, side)
             self._shapes |= shapes
@@ -143,14 +169,14 @@ class TiledObjective:
         _bind(self._pieces, values)
         gradient: np.ndarray | None = None
         for piece in self._pieces:
-            own = piece.run(image, gradient=True)[GRADIENT]
+            own = piece.gradient(image)
             if gradient is None:
                 gradient = np.zeros(self.shape, own.dtype)
             gradient[(..., *piece.box)] += own
         assert gradient is not None
         return Evaluation.of(self.terms, values["terms"], self._weights, gradient)
 
-    def _piece(self, session: Session, tile: Tile) -> Piece:
+    def _piece(self, models: Models, tile: Tile) -> Piece:
         def inputs() -> Arrays:
             found = _counted(self.layout, tile, self._matching, self._masks)
             for term in self._matching:
@@ -160,7 +186,7 @@ class TiledObjective:
                     found[name] = self._targets[name][(..., *where)]
             return found
 
-        return Piece(session, self.layout.pixels(tile), inputs)
+        return Piece(models, self.layout.pixels(tile), inputs)
 
 
 def statistics(
@@ -224,7 +250,7 @@ def _summed(
     session = Session(graph.model(list(outputs.values())).SerializeToString(), device)
     shapes = {statistic.name: graph.shape(name) for statistic, name in outputs.items()}
     pieces = [
-        Piece(session, layout.pixels(tile), partial(_counted, layout, tile, terms, {}))
+        Piece(Models(session), layout.pixels(tile), partial(_counted, layout, tile, terms, {}))
         for tile in layout.grid.tiles
     ]
     sums, references = _sums(pieces, image, list(outputs), shapes)
@@ -246,13 +272,13 @@ def _bands(
     """
     height, width = shape[2:]
     edges = np.linspace(0, height, -(-height // side) + 1).astype(int).tolist()
-    sessions: dict[object, Session] = {}
+    models: dict[object, Models] = {}
     pieces, shapes = [], {}
     for first, end in pairwise(edges):
         sides = Sides(top=first == 0, bottom=end == height)
         rows = slice(first, end + (not sides.bottom))
         key = (rows.stop - rows.start, sides)
-        if key not in sessions:
+        if key not in models:
             graph = GraphBuilder()
             graph.input(INPUT, (*shape[:2], key[0], width))
             outputs = {}
@@ -261,9 +287,8 @@ def _bands(
                 value = statistic.term.statistic(graph, part)
                 outputs[statistic] = graph.op("Identity", value, output=statistic.name)
                 shapes[statistic.name] = graph.shape(value)
-            model = graph.model(differentiated(graph, outputs))
-            sessions[key] = Session(model.SerializeToString(), device)
-        pieces.append(Piece(sessions[key], (rows, slice(0, width)), dict))
+            models[key] = Models.of(graph, differentiated(graph, outputs), device)
+        pieces.append(Piece(models[key], (rows, slice(0, width)), dict))
     return pieces, shapes
 
 
@@ -275,8 +300,6 @@ def _sums(
 ) -> tuple[Arrays, Arrays]:
     """Return the statistics of an image, and what they were taken about."""
     zeros = {s.name: np.zeros(shapes[s.name], np.float32) for s in statistics}
-    # Of no use to statistics, but the models want them.
-    _bind(pieces, {s.cotangent: zeros[s.name] for s in statistics})
     centred = [s for s in statistics if s.centred]
     references = {s.reference: s.centre(zeros[s.name]) for s in centred}
     _bind(pieces, references)
@@ -292,15 +315,16 @@ def _sums(
 def _add_up(pieces: Iterable[Piece], image: np.ndarray) -> Arrays:
     sums: Arrays = {}
     for piece in pieces:
-        for name, value in piece.run(image, gradient=False).items():
+        for name, value in piece.statistics(image).items():
             sums[name] = sums.get(name, 0) + value.astype(np.float64)
     return sums
 
 
 def _bind(pieces: Iterable[Piece], values: Arrays) -> None:
     """Give the models of pieces those values that they take."""
-    for session in dict.fromkeys(piece.session for piece in pieces):
-        session.bind({name: value for name, value in values.items() if name in session.inputs})
+    for models in dict.fromkeys(piece.models for piece in pieces):
+        for session in filter(None, (models.statistics, models.gradient)):
+            session.bind({name: v for name, v in values.items() if name in session.inputs})
 
 
 def _counted(

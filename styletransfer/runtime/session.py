@@ -3,7 +3,7 @@
 import ctypes
 import sys
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,6 @@ class Session:
         self,
         inputs: Mapping[str, ArrayLike] | None = None,
         feed_back: Mapping[str, str] | None = None,
-        outputs: Collection[str] | None = None,
     ) -> dict[str, np.ndarray]:
         """Run the model once.
 
@@ -84,14 +83,11 @@ class Session:
             Values for this run alone; the other inputs are as bound.
         feed_back : mapping of str to str, optional
             Outputs that stay on the device, each with the input that is bound to it afterwards.
-        outputs : collection of str, optional
-            Those that are wanted; what only others need is not computed. By default all are.
 
         Returns
         -------
         dict of str to ndarray
-            Every other output that is wanted, by name, as the type that the model declares; the
-            caller owns them.
+            Every other output by name, as the type that the model declares; the caller owns them.
 
         Raises
         ------
@@ -115,16 +111,15 @@ class Session:
                 if name not in feeds:
                     raise ValueError(f"input {name} has no value")
                 binding.bind_ortvalue_input(name, feeds[name])
-            wanted = [name for name in self.outputs if outputs is None or name in outputs]
-            for name in wanted:
+            for name in self.outputs:
                 # Every run has memory of its own for them: an output never overwrites the input
                 # that an earlier one has become.
                 binding.bind_output(name, *(self._where if name in feed_back else ("cpu", 0)))
             try:
-                self._session.run_with_iobinding(binding, _options(outputs is not None))
+                self._session.run_with_iobinding(binding)
             except Exception as error:
                 raise _explained("ONNX Runtime could not run the model", error) from error
-            values = dict(zip(wanted, binding.get_outputs(), strict=True))
+            values = dict(zip(self.outputs, binding.get_outputs(), strict=True))
             kept = {name: values.pop(output) for output, name in feed_back.items()}
             for name, value in kept.items():
                 self._inputs[name].check(name, value.shape())
@@ -211,15 +206,6 @@ def _started(model: bytes, device: Device) -> Any:
             f"ONNX Runtime could not start {device.provider} and chose {used}; {instead}"
         )
     return session
-
-
-def _options(partial: bool) -> Any:
-    """Return the options of a run, which computes what its outputs need, or everything."""
-    from onnxruntime import RunOptions
-
-    options = RunOptions()
-    options.only_execute_path_to_fetches = partial
-    return options
 
 
 def _give_back_memory() -> None:

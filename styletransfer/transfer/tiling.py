@@ -115,6 +115,11 @@ class Work:
         else:
             layout = Layout.of(self.network, self.shape, matching, side)
             graph, outputs = tilemodels.assemble(self.network, layout, matching, *arguments)
+            first = [name for name in outputs if name != tilemodels.GRADIENT]
+            # Two models, and each keeps the memory that it had.
+            weights, live = memory.weights(graph, first), memory.live(graph, first)
+            beside += round(MADE * weights + SLACK * live)
+            outputs = [tilemodels.GRADIENT]
         return Need(memory.weights(graph, outputs), memory.live(graph, outputs), beside)
 
     def roughly(self) -> int:

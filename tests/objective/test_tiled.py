@@ -115,11 +115,10 @@ class DoubleSession:
     def bind(self, inputs):
         self._bound |= {name: np.asarray(value, float) for name, value in inputs.items()}
 
-    def run(self, inputs, outputs=None):
+    def run(self, inputs):
         feeds = self._bound | {name: np.asarray(value, float) for name, value in inputs.items()}
-        wanted = list(self.outputs if outputs is None else outputs)
         feeds = {name: feeds[name] for name in self.inputs}
-        return dict(zip(wanted, self._model.run(wanted, feeds), strict=True))
+        return dict(zip(self.outputs, self._model.run(None, feeds), strict=True))
 
 
 def targets_of(terms: list[Term], network: onnx.ModelProto) -> dict[str, np.ndarray]:

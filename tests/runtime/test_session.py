@@ -97,7 +97,7 @@ def test_lack_of_memory_has_its_own_type(monkeypatch: pytest.MonkeyPatch) -> Non
     runner.bind({"x": np.zeros((2, 3)), "y": np.zeros((2, 3))})
     message = "Failed to allocate memory for requested buffer of size 9"
 
-    def fail(binding: object, options: object) -> None:
+    def fail(binding: object) -> None:
         raise RuntimeError(message)
 
     monkeypatch.setattr(runner._session, "run_with_iobinding", fail)
