@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from styletransfer import cli, images
-from styletransfer.jobs import recipe
+from styletransfer.jobs import command
 from tests.cli.conftest import CONTENT
 
 
@@ -25,7 +25,7 @@ def test_recipe_and_like(run, tmp_path):
     first, again = tmp_path / "first.png", tmp_path / "again.png"
     assert run("-i", "stylized", "-o", first)[0] == 0
     assert images.read_parameters(first)["settings"]["init"] == "stylized"
-    words = recipe.command(first)
+    words = command.command(first)
     assert words[words.index("-i") + 1] == "stylized"
     assert run("--like", first, "-o", again)[0] == 0
     np.testing.assert_array_equal(images.load(again), images.load(first))
@@ -41,8 +41,7 @@ def test_a_sheet_of_first_images(run, tmp_path):
 
 
 def test_a_batch_is_named_and_gone_on_with(run, tmp_path):
-    pictures = (CONTENT, CONTENT.with_name("coffee.jpg"))
-    flags = ("-c", *pictures, "-i", "stylized", "-o", f"{tmp_path}/")
+    flags = ("-c", CONTENT.with_name("coffee.jpg"), "-i", "stylized", "-o", f"{tmp_path}/")
     assert run(*flags)[0] == 0
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"{n}-wave-googlenet-stylized-1e4-1.jpg" for n in ("cat", "coffee")]

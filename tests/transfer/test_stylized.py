@@ -108,5 +108,5 @@ def test_without_the_network(quick_network, monkeypatch):
 def test_weights_that_are_all_zero(begun):
     left = np.ones(CONTENT.shape[:2])
     for masks in (None, [left]):
-        with pytest.raises(UsageError, match="style_weights are all 0"):
+        with pytest.raises(UsageError, match=r"style_weights \(--style-weights\) are all 0"):
             begun(WAVE, style_weights=[0], style_masks=masks)
