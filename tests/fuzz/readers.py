@@ -24,7 +24,7 @@ from styletransfer.caffe.schema import BlobProto, NetParameter
 from styletransfer.errors import UsageError
 from styletransfer.feedforward import architecture, checkpoints, conffile, configuration, trained
 from styletransfer.feedforward import network as painting
-from styletransfer.jobs import recipe
+from styletransfer.jobs import command, recipe
 from styletransfer.networks import NETWORKS
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings, make, presets
@@ -401,7 +401,7 @@ def _told(rng: random.Random, data: bytes) -> bytes:
 
 
 def _followed(path: Path) -> object:
-    recipe.command(path)
+    command.command(path)
     found = recipe.read(path, {"content", "styles"} if path.stat().st_size % 2 else ())
     return presets.override(found.values, {}), make(Settings, found.values)
 
