@@ -65,6 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--times-of", type=file_path, metavar="FILM", help="join: the film that was split")
     add("--log", type=file_path, metavar="FILE", help="append all that happens to a file")
     add("--json", action="store_true", help="print what is made, or planned, as JSON")
+    _add_course(parser)
+    _add_painting(parser)
+    add_machine(parser)
+    add_common(parser)
+    parser.set_defaults(command=run)
+
+
+def _add_course(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a long run goes."""
     add = parser.add_argument_group("going on").add_argument
     add(
         "--resume",
@@ -91,6 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="say how many frames and shots there are, and how long it will take; paint nothing",
     )
+
+
+def _add_painting(parser: argparse.ArgumentParser) -> None:
+    """Add what says how frames are chosen, painted and held together."""
     add = parser.add_argument_group("how frames hang together").add_argument
     add(
         "--method",
@@ -117,9 +130,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 nargs=option.kind.nargs, metavar=option.kind.metavar,
                 help=option.help.replace("%", "%%"),
             )  # fmt: skip
-    add_machine(parser)
-    add_common(parser)
-    parser.set_defaults(command=run)
 
 
 _HELP = {

@@ -183,6 +183,7 @@ def finish(
 
 
 def counted_input(term: Matching) -> str:
+    """Return the input that says what each position counts for a term."""
     if term.mask is None:
         return f"counted/{term.layer}"
     # Terms of one kind make the same of a mask.
