@@ -35,7 +35,7 @@ def findings(name: str, folder: Path, inputs: int, seconds: int, seed: int) -> s
 
 @pytest.mark.parametrize("name", READERS)
 def test_some_files(name, tmp_path):
-    assert not findings(name, tmp_path, _FEW.get(name, 300), seconds=120, seed=0)
+    assert not findings(name, tmp_path, _FEW.get(name, 100), seconds=120, seed=0)
 
 
 BAD = """

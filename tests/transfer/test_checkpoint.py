@@ -59,6 +59,7 @@ def test_interrupted_after_any_iteration(transfer, tmp_path, name):
         assert_same(made(transfer, checkpoint=Checkpoints(path, resume=True), **options), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lbfgs", "adam in stages"])
 def test_stopped_before_any_evaluation(transfer, tmp_path, name):
     """Also in the middle of a line search, and of a stage's first image."""
