@@ -102,7 +102,7 @@ def make_all(
         if transfer is None or task.settings.model != model:
             transfer = None  # its memory is free before another network is loaded
             model = task.settings.model
-            transfer = _opened(model, machine, watch)
+            transfer = open_transfer(model, machine, watch)
             if like is not None:
                 recipe.warn_of_differences(like, model, *_place(transfer, machine))
         outcome = _make(transfer, task, pictures, machine, watch)
@@ -123,7 +123,7 @@ def look(tasks: Sequence[Task], machine: Machine, watch: Watch) -> Iterator[tupl
         if transfer is None or task.settings.model != model:
             transfer = None
             model = task.settings.model
-            transfer = _opened(model, machine, watch)
+            transfer = open_transfer(model, machine, watch)
         yield (
             task,
             transfer.forecast(
@@ -136,7 +136,8 @@ def look(tasks: Sequence[Task], machine: Machine, watch: Watch) -> Iterator[tupl
         )
 
 
-def _opened(model: str, machine: Machine, watch: Watch) -> StyleTransfer:
+def open_transfer(model: str, machine: Machine, watch: Watch) -> StyleTransfer:
+    """Return a network ready to optimise on a machine."""
     return StyleTransfer(
         model,
         False,

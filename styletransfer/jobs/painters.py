@@ -7,10 +7,9 @@ from styletransfer import images
 from styletransfer.errors import UsageError
 from styletransfer.jobs import painting
 from styletransfer.jobs.film import FilmTask
-from styletransfer.jobs.local import Watch
+from styletransfer.jobs.local import Watch, open_transfer
 from styletransfer.jobs.task import Machine
 from styletransfer.settings import Painting, Settings
-from styletransfer.transfer import StyleTransfer
 from styletransfer.video.networked import NetworkPainter
 from styletransfer.video.optimised import WEIGHT, OptimisingPainter
 from styletransfer.video.painter import FramePainter
@@ -54,17 +53,7 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
     assert isinstance(settings, Settings)
     if not styles:
         raise UsageError("there is no -s; give a style image")
-    transfer = StyleTransfer(
-        settings.model,
-        False,
-        gpu_id=machine.gpu_id,
-        models=machine.models,
-        threads=machine.threads,
-        provider=machine.provider,
-        progress=watch.tell,
-        tile=machine.tile,
-        memory_limit=machine.memory_limit,
-    )
+    transfer = open_transfer(settings.model, machine, watch)
     painter = OptimisingPainter(
         transfer,
         styles,
