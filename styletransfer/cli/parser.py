@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import styletransfer
-from styletransfer.cli import export, image, models, presets, show, stylize, train, video
+from styletransfer.cli import export, image, models, presets, serve, show, stylize, train, video
 from styletransfer.cli.messages import complain, logging_to_stderr, warn
 from styletransfer.cli.signals import Interrupted, Signals
 from styletransfer.errors import UsageError
@@ -61,6 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help="paint films, GIFs and folders of frames, without flicker",
             description="Paint the frames of a film so that they hang together: by optimisation,"
             " as `image` does, or in one pass of a network, as `stylize` does.",
+        )
+    )
+    serve.add_arguments(
+        commands.add_parser(
+            "serve",
+            help="a page in the browser for people, and a service for programs",
+            description="Serve a page in the browser, and an HTTP service beside it: pictures and"
+            " films are queued, and made one after the other.",
         )
     )
     train.add_arguments(

@@ -151,6 +151,15 @@ def open_transfer(model: str, machine: Machine, watch: Watch) -> StyleTransfer:
     )
 
 
+def make_with(transfer: StyleTransfer, task: Task, machine: Machine, watch: Watch) -> Outcome:
+    """Make one picture with a network that is open; see `make_all`."""
+    try:
+        pictures = read(task, {})
+    except Exception as error:
+        return Outcome(task, error=error)
+    return _make(transfer, task, pictures, machine, watch)
+
+
 def _make(
     transfer: StyleTransfer, task: Task, pictures: Pictures, machine: Machine, watch: Watch
 ) -> Outcome:

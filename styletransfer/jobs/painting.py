@@ -84,19 +84,29 @@ def make_all(
                 logger.info(
                     "no --style is given: style 0 of 0 to %d is painted", stylizer.styles - 1
                 )
-        try:
-            pictures = read(task, known)
-            start = time.perf_counter()
-            result = _painted(stylizer, _settings(task), pictures, watch)
-            size = (result.shape[1], result.shape[0])
-            painted = Painted(size, time.perf_counter() - start)
-            around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
-            stored = recipe.describe_run(task, pictures.digests, around, painted)
-            output = _write(task, pictures, result, stored)
-        except Exception as error:
-            yield PaintedOutcome(task, error=error)
-        else:
-            yield PaintedOutcome(task, output=output, painted=painted)
+        yield paint_with(stylizer, task, machine, watch, known)
+
+
+def paint_with(
+    stylizer: Stylizer,
+    task: Task,
+    machine: Machine,
+    watch: Watch,
+    known: dict[Path, tuple[str, np.ndarray]],
+) -> PaintedOutcome:
+    """Paint one picture with a network that is open; `known` keeps the paintings, see `read`."""
+    try:
+        pictures = read(task, known)
+        start = time.perf_counter()
+        result = _painted(stylizer, _settings(task), pictures, watch)
+        size = (result.shape[1], result.shape[0])
+        painted = Painted(size, time.perf_counter() - start)
+        around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
+        stored = recipe.describe_run(task, pictures.digests, around, painted)
+        output = _write(task, pictures, result, stored)
+    except Exception as error:
+        return PaintedOutcome(task, error=error)
+    return PaintedOutcome(task, output=output, painted=painted)
 
 
 def sheet(task: Task, machine: Machine, watch: Watch) -> Path:

@@ -32,7 +32,7 @@ def model_directories(explicit: str | os.PathLike[str] | None = None) -> list[Pa
         folders.append(here)
     if checkout and not (here.is_dir() and here.samefile(checkout)):
         folders.append(checkout)
-    return [*folders, _user_data() / "styletransfer" / "models"]
+    return [*folders, user_data() / "styletransfer" / "models"]
 
 
 def checkout_models() -> Path | None:
@@ -42,7 +42,8 @@ def checkout_models() -> Path | None:
     return models if (root / "pyproject.toml").is_file() and models.is_dir() else None
 
 
-def _user_data() -> Path:
+def user_data() -> Path:
+    """Return the folder that programs of a user keep their data in."""
     home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
