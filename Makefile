@@ -22,7 +22,7 @@ $(VENV)/installed: $(BIN)/python setup.cfg requirements-cpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed-video requirements-test.txt
+$(VENV)/installed-test: $(VENV)/installed-video $(VENV)/installed-web requirements-test.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
@@ -38,6 +38,10 @@ demo-video: $(VENV)/installed-video
 
 $(VENV)/installed-video: $(VENV)/installed requirements-video.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-video.txt
+	touch $@
+
+$(VENV)/installed-web: $(VENV)/installed requirements-web.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-web.txt
 	touch $@
 
 # What can be said without running anything: style, what each module may import, types.

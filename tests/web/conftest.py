@@ -1,0 +1,58 @@
+"""A queue with a worker that does as the test says, and pictures to send."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from styletransfer.web.limits import Limits
+from styletransfer.web.queue import Queue
+from styletransfer.web.records import Job
+from tests.web.fakeworker import FakeProcess
+
+LIMITS = Limits(upload=1 << 20, pixels=100_000, length=512, waiting=3, kept=5, rate=1000)
+
+
+def picture(width: int = 40, height: int = 30, kind: str = "PNG") -> bytes:
+    """Return a file with a picture."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def worker() -> FakeProcess:
+    return FakeProcess()
+
+
+@pytest.fixture
+def queue(tmp_path, worker) -> Iterator[Queue]:
+    with Queue(tmp_path / "state", LIMITS, lambda: worker) as opened:
+        yield opened
+
+
+@pytest.fixture
+def submit(queue) -> Callable[..., str]:
+    """Submit a job that asks for nothing in particular."""
+
+    def submit(queue: Queue = queue) -> str:
+        with queue.room() as name:
+            queue.submit(name, "stylize", {}, {"content": ["content.png"]})
+        return name
+
+    return submit
+
+
+def ended(queue: Queue, name: str) -> Job:
+    """Wait for the end of a job, and return it."""
+    return reached(queue, name, "done", "failed", "cancelled")
+
+
+def reached(queue: Queue, name: str, *states: str) -> Job:
+    """Wait until a job is in one of some states."""
+    with queue._changed:
+        assert queue._changed.wait_for(lambda: queue._jobs[name].state in states, 20)
+        return queue._jobs[name]

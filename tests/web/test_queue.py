@@ -1,0 +1,160 @@
+"""The queue: order, ends, and what it survives."""
+
+import json
+
+import pytest
+
+from styletransfer.errors import UsageError
+from styletransfer.web import queue as queues
+from styletransfer.web.limits import Limits
+from styletransfer.web.queue import FullError, Queue
+from styletransfer.web.records import Store
+from tests.web.conftest import LIMITS, ended, reached
+from tests.web.fakeworker import GONE, FakeProcess
+
+
+def test_jobs_are_made_in_order_and_kept_on_the_disk(queue, worker, submit):
+    worker.script.append("wait")
+    names = [submit() for _ in range(3)]
+    reached(queue, names[0], "running")
+    assert [queue.position(name) for name in names] == [0, 0, 1]
+    worker.go_on({"progress": {"done": 0.5, "iteration": 2, "loss": 3.0}})
+    queue.wait(names[0], 1, 20)
+    assert queue.course(names[0]).done == 0.5
+    assert queue.course(names[0]).points == [(2, 3.0)]
+    worker.go_on({"ended": {"result": "result.png", "error": "", "stopped": False, "facts": {}}})
+    for name in names:
+        job = ended(queue, name)
+        assert (job.state, job.result) == ("done", "result.png")
+        assert json.loads((queue.folder(name) / "job.json").read_bytes())["state"] == "done"
+        assert queue.path(job, job.result).read_bytes() == b"a picture"
+    assert [job["folder"].rpartition("/")[2] for job in worker.jobs] == names
+
+
+def test_a_full_queue_takes_no_more(queue, worker, submit):
+    worker.script.append("wait")
+    reached(queue, submit(), "running")
+    for _ in range(LIMITS.waiting):
+        submit()
+    with pytest.raises(FullError) as error:
+        submit()
+    assert error.value.seconds >= 1
+    # Nothing is left of what was not taken.
+    assert len([*queue.folder("x" * 22).parent.iterdir()]) == 1 + LIMITS.waiting
+
+
+def test_what_waits_is_cancelled_and_what_runs_is_stopped(queue, worker, submit):
+    worker.script.append("wait")
+    first, second = submit(), submit()
+    reached(queue, first, "running")
+    assert queue.cancel(second)
+    assert queue.get(second).state == "cancelled"
+    assert queue.cancel(first)
+    job = ended(queue, first)
+    assert (job.state, job.result) == ("cancelled", "result.png")
+    assert not queue.cancel(first)  # it is forgotten
+    assert queue.get(first) is None
+    assert not queue.folder(first).exists()
+
+
+def test_a_worker_that_dies_costs_a_try(tmp_path, submit):
+    workers = [FakeProcess([GONE]), FakeProcess([GONE]), FakeProcess()]
+    started = iter(workers)
+    with Queue(tmp_path / "other", LIMITS, lambda: next(started)) as queue:
+        job = ended(queue, submit(queue))
+    assert (job.state, job.tries) == ("done", 3)
+    assert [worker.killed for worker in workers] == [True, True, True]
+
+
+def test_a_job_that_kills_three_workers_fails_and_the_next_is_made(tmp_path, submit):
+    script = [GONE, GONE, GONE]
+    with Queue(tmp_path / "other", LIMITS, lambda: FakeProcess(script)) as queue:
+        first, second = submit(queue), submit(queue)
+        job = ended(queue, first)
+        assert job.state == "failed"
+        assert job.error == "its process has ended by itself 3 times"
+        assert ended(queue, second).state == "done"
+
+
+def test_a_worker_that_does_not_stop_is_ended(tmp_path, submit, monkeypatch):
+    monkeypatch.setattr(queues, "_GRACE_SECONDS", 0.0)
+    limits = Limits(seconds=0.01)
+    deaf = FakeProcess(["wait"])
+    deaf.go_on = lambda message: None
+    workers = iter([deaf, FakeProcess()])
+    with Queue(tmp_path / "other", limits, lambda: next(workers)) as queue:
+        job = ended(queue, submit(queue))
+        assert (job.state, job.error) == ("failed", "it took more than 0.01 seconds")
+        assert deaf.killed
+
+
+def test_what_takes_too_long_is_kept_as_it_is(tmp_path, submit):
+    with Queue(tmp_path / "o", Limits(seconds=0.01), lambda: FakeProcess(["wait"])) as queue:
+        job = ended(queue, submit(queue))
+        assert (job.state, job.result) == ("done", "result.png")
+        assert job.note == "stopped after 0.01 seconds, the most here"
+
+
+def test_another_server_goes_on(tmp_path, submit):
+    place = tmp_path / "other"
+    with Queue(place, LIMITS, lambda: FakeProcess(["wait"])) as queue:
+        running, waiting = submit(queue), submit(queue)
+        reached(queue, running, "running")
+    store = Store(place / "jobs")
+    assert [(job.state, job.tries) for job in store.load()] == [("queued", 0), ("queued", 0)]
+    # One that was killed has left it running.
+    job = store.load()[0]
+    job.state, job.tries = "running", 1
+    store.save(job)
+    worker = FakeProcess()
+    with Queue(place, LIMITS, lambda: worker) as queue:
+        assert ended(queue, running).tries == 2
+        assert ended(queue, waiting).state == "done"
+    assert len(worker.jobs) == 2
+
+
+def test_damaged_records_and_what_was_cut_short_are_left_out(tmp_path, submit, caplog):
+    place = tmp_path / "other"
+    store = Store(place / "jobs")
+    names = [store.new() for _ in range(7)]
+    damaged = [
+        "[1]",
+        "{",
+        json.dumps({"id": names[2], "kind": "stylize", "values": {}, "files": {}, "state": "odd"}),
+        json.dumps({"id": names[0], "kind": "stylize", "values": {}, "files": {}}),
+        json.dumps(
+            {"id": names[4], "kind": "stylize", "values": {}, "files": {}, "result": "../x"}
+        ),
+        "[" * 100_000,
+    ]
+    for name, text in zip(names, damaged, strict=False):
+        (store.folder(name) / "job.json").write_text(text)
+    with Queue(place, LIMITS, FakeProcess) as queue:
+        assert queue.jobs() == []
+    assert caplog.text.count("its record is damaged") == 6
+    assert not store.folder(names[6]).exists()
+
+
+def test_two_servers_do_not_share_a_folder(queue, tmp_path):
+    with (
+        pytest.raises(UsageError, match=r"another server uses .*; give another --state"),
+        Queue(tmp_path / "state", LIMITS, FakeProcess),
+    ):
+        pass
+
+
+def test_old_jobs_are_forgotten(queue, submit):
+    names = [submit() for _ in range(LIMITS.waiting)]
+    for _ in range(5):
+        ended(queue, names[-1])
+        names.append(submit())
+    ended(queue, names[-1])
+    with queue._changed:
+        queue._clean()
+    assert [job.id for job in queue.jobs()] == names[: -LIMITS.kept - 1 : -1]
+    assert not queue.folder(names[0]).exists()
+    with queue._changed:
+        for job in queue.jobs():
+            job.ended -= 3600 * (LIMITS.hours + 1)
+        queue._clean()
+    assert queue.jobs() == []
