@@ -1,10 +1,79 @@
-"""The page."""
+"""The page: Gradio's components around the queue that the service has, too."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
+from styletransfer.web import views
 from styletransfer.web.limits import Limits
 from styletransfer.web.queue import Queue
 
+# Read when Gradio is imported: nothing is told to anybody.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+_CLEAN_SECONDS = 3600, 24 * 3600  # how often, and what is older, uploads are deleted
+
 
 def mount(app: FastAPI, queue: Queue, limits: Limits) -> None:
-    """Mount the page."""
+    """Add the page to the application of a service."""
+    uploads = queue.place / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(mode=0o700)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    import gradio as gr
+
+    gr.mount_gradio_app(
+        app,
+        blocks(queue, limits),
+        path="/",
+        server_name="127.0.0.1",
+        footer_links=[],
+        run_history=False,
+        max_file_size=limits.upload,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        css=views.CSS,
+        # The system's own fonts: none is fetched.
+        theme=gr.themes.Default(
+            font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
+            font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
+        ),
+    )
+
+
+def blocks(queue: Queue, limits: Limits) -> Any:
+    """Return the page."""
+    import gradio as gr
+
+    from styletransfer.web import tabs
+    from styletransfer.web.making import Maker
+
+    maker = Maker(queue, limits)
+    with gr.Blocks(
+        title="styletransfer", analytics_enabled=False, delete_cache=_CLEAN_SECONDS
+    ) as page:
+        gr.Markdown("# styletransfer\nThe content of one picture in the style of another.")
+        with gr.Tabs() as all_tabs:
+            with gr.Tab("Paint at once", id="stylize"):
+                painting = tabs.paint(maker)
+            with gr.Tab("Optimise", id="optimise"):
+                optimising = tabs.optimise(maker)
+            with gr.Tab("Film", id="film"):
+                tabs.film(maker)
+            with gr.Tab("Gallery", id="gallery") as last:
+                tabs.gallery(maker, all_tabs, last, {"stylize": painting, "optimise": optimising})
+    page.queue(default_concurrency_limit=limits.waiting + 4, max_size=50)
+    return page
+
+
+def samples(kind: str) -> list[str]:
+    """Return the sample pictures of a checkout: content or style; installed there are none."""
+    folder = Path(__file__).resolve().parents[2] / "images" / kind
+    return sorted(str(path) for path in folder.glob("*.jpg"))

@@ -130,6 +130,16 @@ class Queue:
         self._open.close()
 
     @property
+    def place(self) -> Path:
+        """The folder that all lies in."""
+        return self._folder
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server ends."""
+        return self._closing
+
+    @property
     def worker(self) -> int | None:
         """The number of the worker process."""
         return None if self._worker is None else self._worker.pid

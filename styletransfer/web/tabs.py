@@ -1,0 +1,354 @@
+"""The tabs of the page."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from styletransfer.settings import presets
+from styletransfer.settings.choices import COLOUR_METHODS, NETWORK_NAMES, SAMPLES
+from styletransfer.web import views
+from styletransfer.web.making import Maker, PageError, Shown, mask
+from styletransfer.web.page import samples
+
+_PAINTING, _SHEET = "a painting", "a style of the sheet"
+_LENGTH = 512
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_COLOURS = ["no", *COLOUR_METHODS]
+
+_PICK = """
+element.addEventListener('click', event => {
+  const found = event.target.closest('[data-style], [data-id]');
+  if (!found) return;
+  for (const other of element.querySelectorAll('.st-chosen')) other.classList.remove('st-chosen');
+  found.classList.add('st-chosen');
+  trigger('select', {chosen: found.dataset.style ?? found.dataset.id});
+});
+"""
+"""Says which tile was clicked."""
+
+_DRAW = """
+const canvas = element.querySelector('canvas'), pen = canvas.getContext('2d');
+const mask = document.createElement('canvas'), under = new Image();
+const brush = mask.getContext('2d');
+let drawing = false;
+const show = () => {
+  pen.globalAlpha = 1;
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  if (under.src) pen.drawImage(under, 0, 0, canvas.width, canvas.height);
+  pen.globalAlpha = 0.6;
+  pen.globalCompositeOperation = 'lighten';
+  pen.drawImage(mask, 0, 0);
+  pen.globalCompositeOperation = 'source-over';
+};
+const clear = () => {
+  mask.width = canvas.width; mask.height = canvas.height;
+  brush.fillRect(0, 0, mask.width, mask.height);
+  props.value = '';
+  show();
+};
+under.onload = () => {
+  const scale = Math.min(1, 512 / Math.max(under.naturalWidth, under.naturalHeight));
+  canvas.width = Math.round(under.naturalWidth * scale);
+  canvas.height = Math.round(under.naturalHeight * scale);
+  clear();
+};
+const draw = event => {
+  if (!drawing) return;
+  const box = canvas.getBoundingClientRect(), size = canvas.width / box.width;
+  brush.fillStyle = 'white';
+  brush.beginPath();
+  brush.arc((event.clientX - box.left) * size, (event.clientY - box.top) * size,
+            Math.max(canvas.width, canvas.height) / 22, 0, 7);
+  brush.fill();
+  show();
+};
+canvas.addEventListener('pointerdown', event => { drawing = true; draw(event); });
+canvas.addEventListener('pointermove', draw);
+window.addEventListener('pointerup', () => {
+  if (!drawing) return;
+  drawing = false;
+  props.value = mask.toDataURL('image/png');
+});
+element.querySelector('button').addEventListener('click', clear);
+window.styletransferMask = address => { if (address) under.src = address; else clear(); };
+clear();
+"""
+"""Draws a white mask on black, shown over the photo."""
+
+
+class _Missing(PageError):
+    """Something is to be given first."""
+
+
+def _picture(label: str, height: int = 260) -> Any:
+    """Return a component for a picture, which goes on as it was uploaded.
+
+    Gradio would read it with whatever Pillow knows, and fetch it where it is an address.
+    """
+    found = gr.Image(
+        label=label, type="filepath", sources=["upload", "clipboard"], height=height, buttons=[]
+    )
+
+    def path(payload: Any) -> str | None:
+        return None if payload is None else str(payload.path)
+
+    return _of_uploads(found, path)
+
+
+def _of_uploads(component: Any, path: Callable[[Any], str | None]) -> Any:
+    """Have a component hand on the path of an upload, and fetch nothing."""
+
+    async def local(given: Any) -> Any:
+        if "://" in str(given or ""):
+            raise gr.Error("an address is no upload; send the file", print_exception=False)
+        return await type(component).async_move_resource_to_block_cache(component, given)
+
+    component.preprocess = path
+    component.async_move_resource_to_block_cache = local
+    return component
+
+
+def _followed(make: Callable[..., Iterator[Shown]]) -> Callable[..., Iterator[Any]]:
+    """Return a generator for an event; what is wrong is told in a sentence."""
+
+    def told(*given: Any) -> Iterator[Any]:
+        try:
+            yield from make(*given)
+        except PageError as error:
+            raise gr.Error(str(error), print_exception=False, title="") from None
+
+    return told
+
+
+def _outcome(maker: Maker) -> tuple[Any, Any, Any]:
+    """Return where a job is seen, its id, and the button that stops it."""
+    job = gr.State(None)
+    stop = gr.Button("Stop", variant="stop", elem_classes="st-stop")
+    shown = gr.HTML(elem_classes="st-outcome", min_height=200)
+    stop.click(maker.stop, job, queue=False, **_PRIVATE)
+    return shown, job, stop
+
+
+def _examples(kind: str, into: Any) -> None:
+    found = samples(kind)
+    if found:
+        gr.Examples(found, into, label="samples")
+
+
+def _needed(what: Any, name: str) -> Any:
+    if not what:
+        raise _Missing(f"there is no {name} yet; choose one first")
+    return what
+
+
+def paint(maker: Maker) -> dict[str, Any]:
+    """Fill the tab that paints in one pass; return its components by parameters."""
+    most = maker.limits.length
+    with gr.Row():
+        with gr.Column(min_width=300):
+            content = _picture("photo")
+            _examples("content", content)
+            source = gr.Radio([_PAINTING, _SHEET], value=_PAINTING, label="style")
+            with gr.Column() as painted:
+                style = _picture("painting", 180)
+                _examples("style", style)
+            with gr.Column(visible=False) as sheet:
+                number = gr.State(26)
+                tiles = gr.HTML(views.tiles(26), js_on_load=_PICK)
+            strength = gr.Slider(0, 1, 1, step=0.05, label="strength")
+            colours = gr.Dropdown(_COLOURS, value="no", label="keep the photo's colours")
+            length = gr.Slider(64, most, _LENGTH, step=32, label="longest side, pixels")
+            go = gr.Button("Paint", variant="primary")
+        with gr.Column(min_width=300):
+            shown, job, _ = _outcome(maker)
+
+    def chosen(kind: str) -> tuple[Any, Any]:
+        return gr.Column(visible=kind == _PAINTING), gr.Column(visible=kind == _SHEET)
+
+    def make(
+        photo: Any, kind: str, painting: Any, own: int, much: float, keep: str, size: float
+    ) -> Iterator[Shown]:
+        values = {
+            "strength": much,
+            "length": size,
+            "preserve_colors": None if keep == "no" else keep,
+        }
+        files = {"content": [_needed(photo, "photo")]}
+        if kind == _PAINTING:
+            files["style"] = [_needed(painting, "painting")]
+        else:
+            values |= {"model": SAMPLES, "style": str(own)}
+        yield from maker.made("stylize", values, files)
+
+    source.change(chosen, source, [painted, sheet], **_PRIVATE)
+    tiles.select(_chosen_style, None, number, **_PRIVATE)
+    inputs = [content, source, style, number, strength, colours, length]
+    go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
+    return {
+        "content": content, "style": style, "strength": strength, "length": length,
+        "colours": colours,
+    }  # fmt: skip
+
+
+def _chosen_style(event: gr.EventData) -> int:
+    return int(event.chosen) % views.STYLES
+
+
+def optimise(maker: Maker) -> dict[str, Any]:
+    """Fill the tab that optimises; return its components by parameters."""
+    usual = "as the preset"
+    with gr.Row():
+        with gr.Column(min_width=300):
+            content = _picture("photo")
+            _examples("content", content)
+            style = _picture("style", 180)
+            _examples("style", style)
+            with gr.Accordion("more styles", open=False), gr.Row():
+                others = [_picture(f"style {number}", 140) for number in (2, 3)]
+            with gr.Accordion("where the style goes: paint over the photo", open=False):
+                drawn = gr.HTML(
+                    "",
+                    html_template="<div class='st-mask'><canvas width='512' height='320'></canvas>"
+                    "<button type='button' class='st-clear'>clear</button></div>",
+                    js_on_load=_DRAW,
+                    elem_classes="st-mask-editor",
+                )
+            names = presets.names()
+            preset = gr.Dropdown(names, value="fast", label="preset")
+            network = gr.Dropdown([usual, *NETWORK_NAMES], value=usual, label="network")
+            length = gr.Slider(
+                64, maker.limits.length, _LENGTH, step=32, label="longest side, pixels"
+            )
+            with gr.Row():
+                ratio = gr.Number(
+                    None, label="ratio style to content", placeholder=usual, minimum=0
+                )
+                steps = gr.Number(
+                    None, label="iterations", placeholder=usual, precision=0, minimum=1
+                )
+            colours = gr.Dropdown(_COLOURS, value="no", label="keep the photo's colours")
+            go = gr.Button("Optimise", variant="primary")
+        with gr.Column(min_width=300):
+            shown, job, _ = _outcome(maker)
+
+    def make(
+        photo: Any, first: Any, second: Any, third: Any, where: Any,
+        name: str, net: str, size: float, much: Any, count: Any, keep: str,
+    ) -> Iterator[Shown]:  # fmt: skip
+        values = {
+            "preset": name,
+            "model": None if net == usual else net,
+            "length": size,
+            "any_size": True,
+            "ratio": much,
+            "n_iter": count,
+            "preserve_colors": None if keep == "no" else keep,
+        }
+        styles = [one for one in (_needed(first, "style"), second, third) if one]
+        masks = mask(where)
+        if masks and len(styles) > 1:
+            raise PageError("the mask is for one style; leave out the others, or clear it")
+        files = {"content": [_needed(photo, "photo")], "style": styles, "style_mask": masks}
+        yield from maker.made("optimise", values, files)
+
+    content.change(
+        None, content, None, js="picture => { window.styletransferMask?.(picture?.url) }"
+    )
+    inputs = [content, style, *others, drawn, preset, network, length, ratio, steps, colours]
+    go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
+    return {
+        "content": content, "style": style, "length": length, "ratio": ratio, "n_iter": steps,
+        "preset": preset, "colours": colours,
+    }  # fmt: skip
+
+
+def film(maker: Maker) -> None:
+    """Fill the tab that paints films."""
+    with gr.Row():
+        with gr.Column(min_width=300):
+            content = gr.File(label="a short film or an animated GIF", height=120)
+            _of_uploads(content, lambda payload: None if payload is None else str(payload.path))
+            style = _picture("painting", 180)
+            _examples("style", style)
+            strength = gr.Slider(0, 1, 1, step=0.05, label="strength")
+            length = gr.Slider(64, maker.limits.length, 320, step=32, label="longest side, pixels")
+            go = gr.Button("Paint the film", variant="primary")
+        with gr.Column(min_width=300):
+            shown, job, _ = _outcome(maker)
+
+    def make(source: Any, painting: Any, much: float, size: float) -> Iterator[Shown]:
+        values = {"strength": much, "length": size}
+        files = {
+            "content": [_needed(source, "film")],
+            "style": [_needed(painting, "painting")],
+        }
+        yield from maker.made("film", values, files)
+
+    go.click(_followed(make), [content, style, strength, length], [shown, job], **_PRIVATE)
+
+
+def gallery(maker: Maker, all_tabs: Any, tab: Any, others: dict[str, dict[str, Any]]) -> None:
+    """Fill the tab of what was made; `others` are the tabs that make more like it."""
+    chosen = gr.State(None)
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300):
+            all_cards = gr.HTML(js_on_load=_PICK)
+        with gr.Column(scale=2, min_width=300):
+            details = gr.HTML(elem_classes="st-details")
+            with gr.Row(visible=False) as buttons:
+                again = gr.Button("Again with…")
+                delete = gr.Button("Delete", variant="stop")
+
+    def listed() -> tuple[Any, ...]:
+        return views.cards(maker.ended(), None), None, "", gr.Row(visible=False)
+
+    def select(event: gr.EventData) -> tuple[Any, ...]:
+        job = maker.queue.get(str(event.chosen))
+        if job is None:
+            return None, "", gr.Row(visible=False)
+        return job.id, views.recipe(job), gr.Row(visible=True)
+
+    def forget(name: str | None) -> tuple[Any, ...]:
+        maker.delete(name)
+        return listed()
+
+    outputs = [all_cards, chosen, details, buttons]
+    tab.select(listed, None, outputs, **_PRIVATE)
+    all_cards.select(select, None, [chosen, details, buttons], **_PRIVATE)
+    delete.click(forget, chosen, outputs, **_PRIVATE)
+    targets = [(kind, name, part) for kind, parts in others.items() for name, part in parts.items()]
+
+    def repeat(name: str | None) -> list[Any]:
+        job = None if name is None else maker.queue.get(name)
+        if job is None or job.kind not in others:
+            raise gr.Error("this one is not made again here", print_exception=False, title="")
+        given = [
+            _given(maker, job, name) if kind == job.kind else gr.skip() for kind, name, _ in targets
+        ]
+        return [gr.Tabs(selected=job.kind), *given]
+
+    again.click(repeat, chosen, [all_tabs, *[part for *_, part in targets]], **_PRIVATE)
+
+
+def _given(maker: Maker, job: Any, name: str) -> Any:
+    """Return what a component is to show of a job that was made."""
+    if name in job.files:
+        path = maker.queue.path(job, job.files[name][0])
+        return None if path is None else _copied(path)
+    if name in ("content", "style"):
+        return None
+    if name == "colours":
+        keep = job.values.get("preserve_colors") or ["no"]
+        return keep if isinstance(keep, str) else keep[0]
+    return job.values[name] if name in job.values else gr.skip()
+
+
+def _copied(path: Path) -> str:
+    """Return a copy of a file, among the uploads that Gradio hands out."""
+    folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
+    return str(shutil.copy(path, folder / path.name))
