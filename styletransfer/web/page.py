@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -71,9 +70,3 @@ def blocks(queue: Queue, limits: Limits) -> Any:
                 tabs.gallery(maker, all_tabs, last, {"stylize": painting, "optimise": optimising})
     page.queue(default_concurrency_limit=limits.waiting + 4, max_size=50)
     return page
-
-
-def samples(kind: str) -> list[str]:
-    """Return the sample pictures of a checkout: content or style; installed there are none."""
-    folder = Path(__file__).resolve().parents[2] / "images" / kind
-    return sorted(str(path) for path in folder.glob("*.jpg"))

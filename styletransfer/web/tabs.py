@@ -13,7 +13,6 @@ from styletransfer.settings import presets
 from styletransfer.settings.choices import COLOUR_METHODS, NETWORK_NAMES, SAMPLES
 from styletransfer.web import views
 from styletransfer.web.making import Maker, PageError, Shown, mask
-from styletransfer.web.page import samples
 
 _PAINTING, _SHEET = "a painting", "a style of the sheet"
 _LENGTH = 512
@@ -75,14 +74,24 @@ window.addEventListener('pointerup', () => {
   props.value = mask.toDataURL('image/png');
 });
 element.querySelector('button').addEventListener('click', clear);
-window.styletransferMask = address => { if (address) under.src = address; else clear(); };
+// The photo may have been chosen before this part of the page was opened.
+const change = () => {
+  if (window.styletransferPhoto) { under.src = window.styletransferPhoto; return; }
+  under.removeAttribute('src');
+  clear();
+};
+window.addEventListener('styletransfer-photo', change);
 clear();
+change();
 """
 """Draws a white mask on black, shown over the photo."""
 
 
-class _Missing(PageError):
-    """Something is to be given first."""
+_PHOTO = """picture => {
+  window.styletransferPhoto = picture?.url;
+  window.dispatchEvent(new Event('styletransfer-photo'));
+}"""
+"""Tells the drawing which photo is under it."""
 
 
 def _picture(label: str, height: int = 260) -> Any:
@@ -128,21 +137,27 @@ def _followed(make: Callable[..., Iterator[Shown]]) -> Callable[..., Iterator[An
 def _outcome(maker: Maker) -> tuple[Any, Any, Any]:
     """Return where a job is seen, its id, and the button that stops it."""
     job = gr.State(None)
-    stop = gr.Button("Stop", variant="stop", elem_classes="st-stop")
+    stop = gr.Button("Stop", size="sm", elem_classes="st-stop")
     shown = gr.HTML(elem_classes="st-outcome", min_height=200)
     stop.click(maker.stop, job, queue=False, **_PRIVATE)
     return shown, job, stop
 
 
+def _samples(kind: str) -> list[str]:
+    """Return the sample pictures of a checkout: content or style; installed there are none."""
+    folder = Path(__file__).resolve().parents[2] / "images" / kind
+    return sorted(str(path) for path in folder.glob("*.jpg"))
+
+
 def _examples(kind: str, into: Any) -> None:
-    found = samples(kind)
+    found = _samples(kind)
     if found:
         gr.Examples(found, into, label="samples")
 
 
 def _needed(what: Any, name: str) -> Any:
     if not what:
-        raise _Missing(f"there is no {name} yet; choose one first")
+        raise PageError(f"there is no {name} yet; choose one first")
     return what
 
 
@@ -225,12 +240,8 @@ def optimise(maker: Maker) -> dict[str, Any]:
                 64, maker.limits.length, _LENGTH, step=32, label="longest side, pixels"
             )
             with gr.Row():
-                ratio = gr.Number(
-                    None, label="ratio style to content", placeholder=usual, minimum=0
-                )
-                steps = gr.Number(
-                    None, label="iterations", placeholder=usual, precision=0, minimum=1
-                )
+                ratio = gr.Textbox("", label="ratio style to content", placeholder=usual)
+                steps = gr.Textbox("", label="iterations", placeholder=usual)
             colours = gr.Dropdown(_COLOURS, value="no", label="keep the photo's colours")
             go = gr.Button("Optimise", variant="primary")
         with gr.Column(min_width=300):
@@ -256,9 +267,7 @@ def optimise(maker: Maker) -> dict[str, Any]:
         files = {"content": [_needed(photo, "photo")], "style": styles, "style_mask": masks}
         yield from maker.made("optimise", values, files)
 
-    content.change(
-        None, content, None, js="picture => { window.styletransferMask?.(picture?.url) }"
-    )
+    content.change(None, content, None, js=_PHOTO)
     inputs = [content, style, *others, drawn, preset, network, length, ratio, steps, colours]
     go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
     return {
@@ -345,6 +354,8 @@ def _given(maker: Maker, job: Any, name: str) -> Any:
     if name == "colours":
         keep = job.values.get("preserve_colors") or ["no"]
         return keep if isinstance(keep, str) else keep[0]
+    if name in ("ratio", "n_iter"):
+        return str(job.values.get(name, ""))
     return job.values[name] if name in job.values else gr.skip()
 
 

@@ -27,8 +27,8 @@ CSS = """
 .st-cards { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)) }
 .st-cards button { text-align: left; padding: 0; border: 2px solid transparent; border-radius: 8px }
 .st-cards button:focus, .st-cards .st-chosen { border-color: var(--color-accent) }
-.st-cards img, .st-cards .st-none { width: 100%; height: 110px; object-fit: cover; background: #8883;
-  border-radius: 6px; display: block }
+.st-cards img, .st-cards .st-none { width: 100%; height: 110px; object-fit: cover;
+  background: #8883; border-radius: 6px; display: block }
 .st-cards small { display: block; padding: 2px 4px }
 .st-tiles { display: grid; gap: 4px; grid-template-columns: repeat(auto-fill, minmax(52px, 1fr)) }
 .st-tiles button { aspect-ratio: 1; border: 3px solid transparent; border-radius: 6px;
