@@ -96,9 +96,11 @@ def test_a_worker_survives_its_death_and_keeps_networks(queue):
 
 
 @contextlib.contextmanager
-def serving(state: Path, models: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def serving(
+    state: Path, models: Path, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """Run the command, and yield its process and what asks it."""
-    command = [sys.executable, "-m", "styletransfer", "serve", "--port", "0", "--no-page"]
+    command = [sys.executable, "-m", "styletransfer", "serve", "--port", "0", *more]
     command += ["--state", str(state), "--models", str(models), "-g", "-1", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
@@ -112,7 +114,7 @@ def serving(state: Path, models: Path) -> Iterator[tuple[subprocess.Popen[str], 
 
 def test_the_command_serves_and_another_one_goes_on(tmp_path, quick_network):
     values = {**LONG, "optimizer": "lbfgs"}
-    with serving(tmp_path, quick_network[1]) as (process, client):
+    with serving(tmp_path, quick_network[1], "--no-page") as (process, client):
         files = {"content": CAT.read_bytes(), "style": WAVE.read_bytes()}
         answer = client.post("/api/optimise", files=files, data=values).json()
         job = answer["job"]
@@ -122,7 +124,7 @@ def test_the_command_serves_and_another_one_goes_on(tmp_path, quick_network):
     folder = tmp_path / "jobs" / answer["id"]
     assert json.loads((folder / "job.json").read_bytes())["state"] == "queued"
     assert (folder / "checkpoint.npz").exists()
-    with serving(tmp_path, quick_network[1]) as (_, client):
+    with serving(tmp_path, quick_network[1], "--no-page") as (_, client):
         found = eventually(lambda: "iteration" in (seen := client.get(job).json()) and seen)
         assert found["iteration"] > 2  # not from the beginning
         assert client.get(found["preview"]).headers["content-type"] == "image/jpeg"

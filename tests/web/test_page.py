@@ -1,0 +1,101 @@
+"""The page in a real browser, the system's Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from styletransfer.web import views
+from styletransfer.web.making import PageError, mask
+from styletransfer.web.queue import Course
+from styletransfer.web.records import Job
+from tests.web.test_server import CAT, WAVE, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SECONDS = 90_000  # milliseconds that anything may take
+
+
+def test_what_is_shown_is_escaped():
+    evil = "<script>alert(1)</script>"
+    job = Job("x" * 22, "stylize", {"style": evil}, {}, "failed", error=evil)
+    shown = views.recipe(job) + views.progress(job, Course(), {}, None) + views.cards([job], None)
+    assert "<script" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_the_course_of_a_loss_is_drawn():
+    assert views.curve([(1, 5.0), (2, 4.0)]) == ""
+    assert 'points="0.0,5.0 150.0,40.0 300.0,75.0"' in views.curve([(1, 100), (2, 10), (3, 1)])
+
+
+def test_masks_are_pictures():
+    assert mask("") == []
+    assert mask("data:image/png;base64,YQ==") == [b"a"]
+    for wrong in ("/etc/passwd", "http://x", 7, "data:image/png;base64,é", "x" * (5 << 20)):
+        with pytest.raises(PageError):
+            mask(wrong)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def tab_of(page: Any, name: str, button: str) -> Any:
+    page.get_by_role("tab", name=name).click()
+    own = page.get_by_role("button", name=button, exact=True)
+    own.wait_for(timeout=SECONDS)
+    return page.get_by_role("tabpanel").filter(has=own).last
+
+
+@pytest.mark.browser
+def test_the_page(browser, tmp_path: Path, quick_network):
+    with serving(tmp_path, quick_network[1]) as (_, client):
+        address = str(client.base_url)
+        page = browser.new_page(viewport={"width": 1200, "height": 1100})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        tab = tab_of(page, "Paint at once", "Paint")
+        tab.locator("input[type=file]").first.set_input_files(CAT)
+        tab.get_by_label("a style of the sheet").check()
+        tab.locator(".st-tiles button").nth(7).click()
+        tab.get_by_label("number input for longest side, pixels").fill("64")
+        tab.locator("img[src*='cat']").first.wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Paint", exact=True).click()
+        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        # By optimisation: the picture so far, and what it was when it is stopped.
+        tab = tab_of(page, "Optimise", "Optimise")
+        tab.locator("input[type=file]").nth(0).set_input_files(CAT)
+        tab.locator("input[type=file]").nth(1).set_input_files(WAVE)
+        tab.get_by_label("number input for longest side, pixels").fill("224")
+        tab.get_by_label("iterations").fill("100000")
+        tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Optimise", exact=True).click()
+        tab.locator(".st-live").wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Stop").click()
+        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        page.get_by_role("tab", name="Gallery").click()
+        cards = page.locator(".st-cards button")
+        cards.nth(1).wait_for(timeout=SECONDS)
+        assert cards.count() == 2
+        cards.first.click()
+        assert "100000" in page.locator(".st-recipe").inner_text(timeout=SECONDS)
+        page.get_by_role("button", name="Delete").click()
+        cards.nth(1).wait_for(state="detached", timeout=SECONDS)
+        assert cards.count() == 1
+        servers = {urlsplit(url).netloc for url in asked if url.startswith("http")}
+        assert servers == {urlsplit(address).netloc}
+        phone = browser.new_page(viewport={"width": 390, "height": 844})
+        phone.goto(address)
+        phone.get_by_role("button", name="Paint", exact=True).wait_for(timeout=SECONDS)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
