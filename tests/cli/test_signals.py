@@ -56,7 +56,7 @@ def test_a_signal_saves_the_best_image(tmp_path, short, numbers, code):
     assert ended in [code, *late]
     assert "Traceback" not in err
     assert "stopped because interrupted" in out
-    assert images.load(output).shape == (224, 337, 3)
+    assert images.load(output).shape == (53, 80, 3)
     assert images.read_parameters(output)["reason"] == "interrupted"
     assert list(tmp_path.iterdir()) == [output]
 
