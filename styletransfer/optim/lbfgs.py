@@ -53,6 +53,8 @@ class State:
         Inner products of steps, in rows, and gradient differences that are not older, float64.
     squares : ndarray, shape (m,)
         Those of the gradient differences with themselves, float64.
+    gains : ndarray
+        Those of `metric`, as far as they have been learnt.
     order : list of int
         The rows that hold a pair, oldest first.
     shape : tuple of int
@@ -67,6 +69,7 @@ class State:
     vectors: np.ndarray
     products: np.ndarray
     squares: np.ndarray
+    gains: np.ndarray
     order: list[int]
     shape: tuple[int, ...]
     iteration: int = 0
@@ -113,7 +116,15 @@ class Lbfgs:
         m = self.history
         vectors = np.zeros((2 * m, first.size), np.float32)
         state = State(
-            first, gradient, loss, vectors, np.zeros((m, m)), np.zeros(m), [], image.shape
+            first,
+            gradient,
+            loss,
+            vectors,
+            np.zeros((m, m)),
+            np.zeros(m),
+            metric.first(image.shape),
+            [],
+            image.shape,
         )
         if before is not None:
             for row in before.order:
@@ -123,6 +134,8 @@ class Lbfgs:
             state.products[:] = state.vectors[:m] @ state.vectors[m:].T
             state.squares[:] = np.square(state.vectors[m:]).sum(axis=1)
             state.order[:] = before.order
+            levels = min(len(state.gains), len(before.gains))
+            state.gains[:levels] = before.gains[:levels]
         return state
 
     def step(self, function: Function, state: State) -> Stop | None:
@@ -174,7 +187,8 @@ class Lbfgs:
         scale = most / steepest if steepest > 0 else 0.0
         if state.order:
             newest = state.order[-1]
-            scale = max(state.products[newest, newest], 0.0) / state.squares[newest]
+            square = state.squares[newest]
+            scale = max(state.products[newest, newest], 0.0) / square if square > 0 else 0.0
         ahead = state.gradient * np.float32(-scale)
         ahead += state.image
         to_bound = self._clip(ahead.copy(), state.shape)
@@ -253,11 +267,12 @@ def _newton(state: State, held: np.ndarray) -> np.ndarray:
             first[i] = (inner[i] - products[i, newer] @ first[newer]) / products[i, i]
         rest -= first.astype(np.float32) @ differences
         np.putmask(rest, held, 0)
-    found = metric.scaled(rest, state.shape)
+    found = metric.scaled(rest, state.shape, state.gains)
     np.putmask(found, held, 0)
     if pairs:
         newest = pairs[-1]
-        length = metric.length(differences[newest], state.shape)
+        energies = metric.energies(differences[newest], state.shape)
+        length = float(np.sum(np.exp(state.gains) * energies))
         found *= np.float32(products[newest, newest] / length)
         inner = (differences @ found).astype(np.float64)
         for k, i in enumerate(pairs):
@@ -280,3 +295,4 @@ def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> None:
     difference = state.vectors[m + row]
     state.products[:, row] = state.vectors[:m] @ difference
     state.squares[row] = np.dot(difference, difference)
+    state.gains = metric.learnt(state.gains, state.vectors[row], difference, state.shape)

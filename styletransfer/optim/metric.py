@@ -1,68 +1,101 @@
 """The first matrix of L-BFGS for pictures: how far coarse and fine changes should go.
 
-The losses of a network's features bend most along fine patterns of colour, so that a step along
-the gradient changes these and leaves large shapes and light behind. The matrix here makes coarser
-changes larger by the root of their size, and changes of lightness by a factor. It is diagonal in
-the basis of Haar's wavelets: a few additions a pixel.
+A network's losses bend far more along some patterns than along others, so that a step along the
+gradient changes those and leaves the rest behind. The matrix here multiplies changes by *gains*:
+one for each size of pattern, apart for lightness and for colour. The patterns are Haar's wavelets:
+it takes a few additions a pixel. The gains are learnt from the steps made.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
 LEVELS = 6
-"""Squares of 1 to 2**6 pixels a side."""
+"""Patterns of 1 to 2**6 pixels a side."""
 
-GROWTH = np.sqrt(2.0)
-"""How much larger changes become from one size of squares to that of twice the side."""
+TRUST = 0.35
+"""The power of a gain: half of what steps and gradient differences say would be all of it.
 
-LIGHTNESS = 3.0
-"""The factor of changes that are the same in all channels."""
+They say it roughly, since patterns do not bend by themselves.
+"""
+
+RATE = 0.3
+"""How much a new step counts beside those before."""
+
+LARGEST = 2.5
+"""The natural logarithm of the largest gain."""
 
 
-def scaled(vector: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+def first(shape: Sequence[int]) -> np.ndarray:
+    """Return the logarithms of gains, (levels, 2), that nothing is known of."""
+    levels = min(LEVELS, min(shape[2:]).bit_length() - 1)
+    return np.zeros((levels + 1, 2))
+
+
+def learnt(
+    gains: np.ndarray, step: np.ndarray, difference: np.ndarray, shape: Sequence[int]
+) -> np.ndarray:
+    """Return gains with what a step and the gradient's difference there say of them.
+
+    The gain of a pattern is its part of the step over that of the difference. All are in relation
+    to each other: their logarithms add up to nothing.
+    """
+    ratio = energies(step, shape) / energies(difference, shape)
+    told = TRUST * np.log(ratio)
+    told -= told.mean()
+    mixed: np.ndarray = gains + RATE * (told - gains) if gains.any() else told
+    clipped: np.ndarray = np.clip(mixed, -LARGEST, LARGEST)
+    return clipped
+
+
+def energies(vector: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return the squares of a flat image's patterns, (levels, 2): lightness, colour; none is 0.
+
+    The first are the finest; the last is what is left, the means over the largest squares.
+    """
+    found = []
+    for level, mean in enumerate(_means(vector, shape)):
+        light = mean.sum(axis=0)
+        of_light = float(np.vdot(light, light)) / len(mean)
+        found.append((4.0**level * of_light, 4.0**level * (float(np.vdot(mean, mean)) - of_light)))
+    sums = np.array(found)
+    sums[:-1] -= sums[1:]
+    positive: np.ndarray = np.maximum(sums, LEAST)
+    return positive
+
+
+LEAST = 1e-30
+"""For patterns that are not there: a ratio of two is 1."""
+
+
+def scaled(vector: np.ndarray, shape: Sequence[int], gains: np.ndarray) -> np.ndarray:
     """Return the matrix times a flat image of a shape (1, C, H, W)."""
     *_, height, width = shape
-    means = _means(_lightened(vector, shape))
-    weights = _weights(len(means))
-    total = np.float32(weights[-1]) * means[-1]
-    for mean, weight in zip(means[-2::-1], weights[-2::-1], strict=True):
-        finer = np.float32(weight) * mean
-        for corner in _corners(finer):
-            corner += total
+    powers = np.exp(gains)
+    # Means over squares of a size have all the patterns of larger sizes.
+    weights = np.diff(powers, axis=0, prepend=0.0).astype(np.float32)
+    total: np.ndarray | None = None
+    for mean, (of_light, of_colour) in zip(_means(vector, shape)[::-1], weights[::-1], strict=True):
+        finer = of_colour * mean
+        light = mean.sum(axis=0)
+        light *= (of_light - of_colour) / np.float32(len(mean))
+        finer += light
+        if total is not None:
+            for corner in _corners(finer):
+                corner += total
         total = finer
+    assert total is not None
     return np.ascontiguousarray(total[:, :height, :width]).ravel()
 
 
-def length(vector: np.ndarray, shape: Sequence[int]) -> float:
-    """Return the inner product of a flat image with the matrix times itself."""
-    total = 0.0
-    means = _means(vector.reshape(shape)[0])
-    for level, (mean, weight) in enumerate(zip(means, _weights(len(means)), strict=True)):
-        light = mean.sum(axis=0)
-        more = (LIGHTNESS - 1) / len(mean) * float(np.vdot(light, light))
-        total += weight * 4**level * (float(np.vdot(mean, mean)) + more)
-    return total
-
-
-def _lightened(vector: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Return an image (C, H, W) whose mean over the channels is so many times as large."""
-    image = vector.reshape(shape)[0]
-    light = image.sum(axis=0)
-    light *= np.float32((LIGHTNESS - 1) / len(image))
-    lightened: np.ndarray = image + light
-    return lightened
-
-
-def _means(image: np.ndarray) -> list[np.ndarray]:
-    """Return an image (C, H, W) and its means over squares, each twice as large as before.
+def _means(vector: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
+    """Return a flat image as (C, H, W) and its means over squares, each twice as large as before.
 
     Outside it is zero, up to a whole number of the largest squares.
     """
-    *_, height, width = image.shape
-    levels = min(LEVELS, min(height, width).bit_length() - 1)
-    below, right = -height % 2**levels, -width % 2**levels
+    image = vector.reshape(shape[1:])
+    levels = len(first(shape)) - 1
+    below, right = (-side % 2**levels for side in shape[2:])
     if below or right:
         image = np.pad(image, ((0, 0), (0, below), (0, right)))
     means = [image]
@@ -79,9 +112,3 @@ def _means(image: np.ndarray) -> list[np.ndarray]:
 def _corners(image: np.ndarray) -> list[np.ndarray]:
     """Return views of the four pixels of each square of 2×2."""
     return [image[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
-
-
-def _weights(number: int) -> list[float]:
-    """Return what the means of each size count, the finest first: sums to the growth's powers."""
-    powers = [float(GROWTH**level) for level in range(number)]
-    return [1.0, *(b - a for a, b in pairwise(powers))]

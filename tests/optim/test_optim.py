@@ -158,7 +158,8 @@ def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
         assert method.step(function, state) is None
     held = np.zeros(image.size, bool)
     held[[3, 17, 30]] = True
-    first = np.stack([metric.scaled(row, shape) for row in np.eye(image.size, dtype=np.float32)])
+    unit = np.eye(image.size, dtype=np.float32)
+    first = np.stack([metric.scaled(row, shape, state.gains) for row in unit])
 
     pairs = [[state.vectors[j].astype(float) for j in (i, m + i)] for i in state.order]
     q = np.where(held, 0, state.gradient).astype(float)
