@@ -13,12 +13,6 @@ import numpy as np
 LEVELS = 6
 """Patterns of 1 to 2**6 pixels a side."""
 
-TRUST = 0.35
-"""The power of a gain: half of what steps and gradient differences say would be all of it.
-
-They say it roughly, since patterns do not bend by themselves.
-"""
-
 RATE = 0.3
 """How much a new step counts beside those before."""
 
@@ -37,11 +31,11 @@ def learnt(
 ) -> np.ndarray:
     """Return gains with what a step and the gradient's difference there say of them.
 
-    The gain of a pattern is its part of the step over that of the difference. All are in relation
-    to each other: their logarithms add up to nothing.
+    The gain of a pattern is the length of its part of the step over that of the difference's. All
+    are in relation to each other: their logarithms add up to nothing.
     """
     ratio = energies(step, shape) / energies(difference, shape)
-    told = TRUST * np.log(ratio)
+    told = np.log(ratio) / 2
     told -= told.mean()
     mixed: np.ndarray = gains + RATE * (told - gains) if gains.any() else told
     clipped: np.ndarray = np.clip(mixed, -LARGEST, LARGEST)
