@@ -230,8 +230,8 @@ class Lbfgs:
                 return best
             best = image, loss, gradient
             end_slope = float(np.dot(gradient, change))
-            if end_slope > CURVATURE * slope:
-                return best
+            if end_slope > CURVATURE * slope or not state.order:
+                return best  # the first step's length is a guess; its pair says more than another
             longer = slope / (slope - end_slope) if end_slope > slope else np.inf
             length *= min(max(longer, 2.0), 10.0)
         return best
