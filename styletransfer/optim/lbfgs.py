@@ -24,6 +24,12 @@ SUFFICIENT = 1e-4
 FIRST_CHANGE = 0.1
 """The largest change of a pixel in the first trial step, as a part of its range."""
 
+MOST_GROWTH = 4.0
+"""The largest change of a pixel in a step, as a multiple of that in the step before.
+
+Where the loss hardly bends along the first steps, these say that the minimum is beyond all bounds.
+"""
+
 CURVATURE = 0.9
 """The part of the slope that may be left at the end of a step (Wolfe's condition).
 
@@ -183,12 +189,14 @@ class Lbfgs:
         (1982).
         """
         most = FIRST_CHANGE * float(np.max(self.upper - self.lower))
-        steepest = float(np.abs(state.gradient).max())
-        scale = most / steepest if steepest > 0 else 0.0
+        scale = np.inf
         if state.order:
             newest = state.order[-1]
+            most = MOST_GROWTH * float(np.abs(state.vectors[newest]).max())
             square = state.squares[newest]
             scale = max(state.products[newest, newest], 0.0) / square if square > 0 else 0.0
+        steepest = float(np.abs(state.gradient).max())
+        scale = min(scale, most / steepest) if steepest > 0 else 0.0
         ahead = state.gradient * np.float32(-scale)
         ahead += state.image
         to_bound = self._clip(ahead.copy(), state.shape)
@@ -196,8 +204,9 @@ class Lbfgs:
         np.subtract(to_bound, state.image, out=to_bound)
         direction = _newton(state, held)
         np.negative(direction, out=direction)
-        if not state.order and direction.any():
-            direction *= np.float32(most / float(np.abs(direction).max()))
+        farthest = float(np.abs(direction).max())
+        if farthest > most or (not state.order and farthest > 0):
+            direction *= np.float32(most / farthest)
         np.copyto(direction, to_bound, where=held)
         return direction
 
