@@ -1,6 +1,7 @@
 """The minimisers on functions whose minimum is known."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -140,6 +141,34 @@ def test_first_step_does_not_overshoot() -> None:
 
     minimise("lbfgs", steep, 1, np.full(SHAPE, 0.3, np.float32))
     assert np.abs(trials[1] - trials[0]).max() <= 1.01 * lbfgs.FIRST_CHANGE * 3
+
+
+def test_steps_grow_slowly_where_the_loss_hardly_bends() -> None:
+    """A pair almost without curvature says that the minimum is far beyond the bounds."""
+    trials = []
+
+    def slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+        trials.append(x.copy())
+        bend = np.float32(1e-3)
+        return float(np.sum(x + bend * x * x / 2)), 1 + bend * x
+
+    minimise("lbfgs", slope, 2, np.full(SHAPE, 0.4, np.float32))
+    first, second = (np.abs(b - a).max() for a, b in pairwise(trials[:3]))
+    assert second == pytest.approx(min(lbfgs.MOST_GROWTH * first, 1.4 - first), rel=1e-3)
+
+
+def test_lbfgs_pixels_near_their_bounds_go_there() -> None:
+    """And the others as if those were not there."""
+    method = Lbfgs(LOWER, UPPER)
+    state = method.start(Quadratic(), np.zeros(SHAPE, np.float32))
+    for _ in range(3):
+        method.step(Quadratic(), state)
+    state.image[:4] = -1 + 1e-3
+    state.gradient[:4] = np.abs(state.gradient).max()
+    direction = method._direction(state)
+    assert direction[:4] == pytest.approx(-1e-3, rel=1e-3)
+    state.gradient[4:] = 0
+    assert np.abs(method._direction(state)[4:]).max() == 0
 
 
 def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
