@@ -56,7 +56,7 @@ class _Recorder:
     def __call__(self, loss: float) -> None:
         now = time.time() - self._begun
         self.course.append((round(now, 2), loss))
-        if loss <= self._target or now > self._limit:
+        if self._target and (loss <= self._target or now > self._limit):
             raise _Ended
 
 
