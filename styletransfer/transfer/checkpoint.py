@@ -35,7 +35,7 @@ SECONDS = 60.0
 CHANGEABLE = frozenset({"n_iter", "time"})
 """Parameters that may differ from those of the run that is gone on with."""
 
-_FORMAT = 1
+_FORMAT = 2
 _IMAGE = "image"
 _STATE = "state/"
 

@@ -292,7 +292,7 @@ NAN = np.full((1, 3, 32, 48), np.nan, np.float32)
         {"point": {"loss": "1"}},
         {"point": {"iteration": True}},
         {"point": {"ended": "never"}},
-        {"format": 2},
+        {"format": 1},
         {"settings": 3},
         {"point": []},
     ],
