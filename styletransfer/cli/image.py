@@ -273,24 +273,30 @@ def make(
             display.show(step)
 
         watch = Watch(tell, signals.stopped, options.verbose)
-        for outcome in make_all(tasks, machine, watch, like):
-            signals.saving = False
-            display.end()
-            if outcome.error is not None and (options.debug or not batch):
-                _say_saved(outcome, options.streamed)
+        try:
+            for outcome in make_all(tasks, machine, watch, like):
+                signals.saving = False
+                display.end()
+                if outcome.error is not None and (options.debug or not batch):
+                    _say_saved(outcome, options.streamed)
+                    _say_how_to_go_on(outcome)
+                    raise outcome.error
+                if outcome.error is not None:
+                    title = (titles or {}).get(outcome.task.output, outcome.task.title)
+                    complain(outcome.error, "" if title in str(outcome.error) else title)
+                    failed += 1
+                    continue
+                made += 1
+                if not options.quiet:
+                    _sum_up(outcome, options.streamed)
                 _say_how_to_go_on(outcome)
-                raise outcome.error
-            if outcome.error is not None:
-                title = (titles or {}).get(outcome.task.output, outcome.task.title)
-                complain(outcome.error, "" if title in str(outcome.error) else title)
-                failed += 1
-                continue
-            made += 1
-            if not options.quiet:
-                _sum_up(outcome, options.streamed)
-            _say_how_to_go_on(outcome)
+        except KeyboardInterrupt:
+            display.end()
+            if batch and not options.quiet:
+                tally(len(tasks) + there, made, there, failed, again=titles is None)
+            raise
     if batch and not options.quiet:
-        tally(len(tasks) + there, made, there, failed)
+        tally(len(tasks) + there, made, there, failed, again=titles is None)
     return signals.code if signals.stopped() else int(failed > 0)
 
 

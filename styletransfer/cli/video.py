@@ -14,7 +14,7 @@ from styletransfer.cli.files import check_there, file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
-from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS, SAMPLES
+from styletransfer.settings.choices import IN_ONE_PASS, NETWORK_NAMES, PAINTERS, SAMPLES
 from styletransfer.settings.film import Film
 from styletransfer.settings.kinds import Switch
 from styletransfer.text import counted, suggestion
@@ -268,11 +268,10 @@ def _method(model: object, preset: str | None) -> str:
         return NETWORK
     if model in NETWORK_NAMES or Path(str(model)).is_dir():
         return OPTIMISE
-    known = (ARBITRARY, PAINTERS[0], SAMPLES)
-    if model not in known and not Path(str(model)).is_file():
-        names = (*known, *NETWORK_NAMES)
+    if model not in IN_ONE_PASS and not Path(str(model)).is_file():
+        names = (*IN_ONE_PASS, *NETWORK_NAMES)
         raise UsageError(
-            f"{model} is neither a network nor a file; {', '.join(known)} and ONNX files paint in"
+            f"{model} is neither a network nor a file; {', '.join(IN_ONE_PASS)} and ONNX files paint in"
             f" one pass, {', '.join(NETWORK_NAMES)} by optimisation{suggestion(model, names)}"
         )
     return NETWORK
