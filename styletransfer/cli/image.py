@@ -10,6 +10,7 @@ import styletransfer
 from styletransfer.cli import look, sheet, streams
 from styletransfer.cli.arguments import (
     add_common,
+    add_forecast,
     add_machine,
     add_settings,
     add_tiles,
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_machine(parser)
     add_tiles(parser)
+    add_forecast(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
