@@ -56,6 +56,7 @@ def run(quick_network, capsys, monkeypatch):
         (["-c", CAT, "--preset", ""], "there is no preset ''"),
         (["-c", CAT, "-m", "googelnet"], "did you mean googlenet?"),
         (["-c", CAT, "-m", "multistyle26"], "use styletransfer stylize -m multistyle26"),
+        (["-c", CAT, "--sheet", "-r", "1,2", "--dry-run"], "give it without --sheet"),
         (["-c", CAT, "-m", "arbitrary"], "use styletransfer stylize -m arbitrary"),
         (["-c", CAT, "--style-layers", "conv2/3x4"], "did you mean conv2/3x3?"),
         (["-c", CAT, "-l", "1e6"], "more than 120 million"),
