@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
-from styletransfer.cli.arguments import add_common, add_machine, add_settings, add_tiles, count, given
+from styletransfer.cli.arguments import (
+    add_common,
+    add_machine,
+    add_settings,
+    add_tiles,
+    count,
+    given,
+)
 from styletransfer.cli.files import check_there, file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
@@ -282,7 +289,8 @@ def _method(model: object, preset: str | None) -> str:
         names = (*IN_ONE_PASS, *NETWORK_NAMES)
         raise UsageError(
             f"{model} is neither a network nor a file; {', '.join(IN_ONE_PASS)} and ONNX files"
-            f" paint in one pass, {', '.join(NETWORK_NAMES)} by optimisation{suggestion(model, names)}"
+            f" paint in one pass, {', '.join(NETWORK_NAMES)} by optimisation"
+            f"{suggestion(model, names)}"
         )
     return NETWORK
 

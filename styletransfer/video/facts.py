@@ -93,6 +93,6 @@ class Source:
         if high is None:
             return None
         return (
-            f"the film's colours are those of {high} (HDR), which look pale to a network that paints:"
-            " it is painted as it is; for true colours convert it to SDR first"
+            f"the film's colours are those of {high} (HDR), which look pale to a network that"
+            " paints: it is painted as it is; for true colours convert it to SDR first"
         )
