@@ -12,14 +12,14 @@ from benchmarks.common import STYLE, arguments, machine
 from styletransfer.feedforward import Trainer, base, configuration, dataset
 from styletransfer.feedforward.dataset import Dataset
 
-CASES = ({}, {"stability": 100}, {"stability": 100, "shift": 100})
+CASES = ({}, {"stability": 100}, {"shift": 100}, {"stability": 100, "shift": 100})
 HELD_OUT = 8  # pictures that nothing is learnt from
 LEAST_SPREAD = 30  # grey levels, of those
 NOISE = 5.0  # σ in grey levels, of one frame
 MOVED = 3  # pixels
 
 
-def config(options, case: dict[str, float]) -> dict[str, object]:
+def config(options, case: dict[str, float], seed: int) -> dict[str, object]:
     """Return the keys of a training."""
     begun = base.load(str(options.trained), None) if options.trained else None
     return {
@@ -34,22 +34,28 @@ def config(options, case: dict[str, float]) -> dict[str, object]:
         "crop": "random",
         "zoom": 1.5,
         "flip": True,
+        "seed": seed,
         **case,
     }
 
 
 def measured(options, case: dict[str, float]) -> dict[str, np.ndarray]:
-    """Train, and return for each picture that was not learnt from the losses and the flicker."""
-    settings = configuration.read(config(options, case))
+    """Train, and return the losses and the flicker of pictures that were not learnt from.
+
+    For each seed, and each picture.
+    """
     learnt, held = parted(options)
     style = dataset.square(options.style, options.size, None, 1)
     first = base.load(str(options.trained), None).weights if options.trained else None
-    keys = config(options, case)
-    trainer = Trainer(keys, style, first, options.models, threads=options.threads)
-    data = Dataset(learnt, settings)
-    for i in range(options.steps):
-        trainer.step(data.batch(i))
-    return flicker(options, trainer, held)
+    found = []
+    for seed in range(options.seeds):
+        keys = config(options, case, seed)
+        trainer = Trainer(keys, style, first, options.models, threads=options.threads)
+        data = Dataset(learnt, configuration.read(keys))
+        for i in range(options.steps):
+            trainer.step(data.batch(i))
+        found.append(flicker(options, trainer, held))
+    return {name: np.array([values[name] for values in found]) for name in found[0]}
 
 
 def parted(options) -> tuple[list[Path], np.ndarray]:
@@ -93,6 +99,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each kind")
     options = parser.parse_args()
     print(machine(options.threads), "\n")
     print("| | content | style | flicker by noise | by motion |")
@@ -101,9 +108,13 @@ def main() -> None:
     for case in CASES:
         values = measured(options, case)
         plain = plain or values
-        columns = [
-            f"{x.mean():.4g} ({x.mean() / plain[name].mean():.2f})" for name, x in values.items()
-        ]
+        columns = []
+        for name, x in values.items():
+            each = x.mean(1) / plain[name].mean(1)
+            columns.append(
+                f"{x.mean():.4g} ({np.exp(np.log(each).mean()):.2f}; {each.min():.2f} to"
+                f" {each.max():.2f})"
+            )
         said = ", ".join(f"{name} {weight}" for name, weight in case.items()) or "neither"
         print(f"| {said} |", " | ".join(columns), "|", flush=True)
 

@@ -221,6 +221,8 @@ def _write(
     parameters = recipe.describe_run(
         task, pictures.digests, recipe.circumstances(*_place(transfer, machine)), summary
     )
+    if summary.restarted:
+        parameters = recipe.of_restarted(parameters)
     output = images.save_somewhere(
         task.output, result, pictures.alpha, task.extras.depth, parameters
     )

@@ -26,7 +26,7 @@ from styletransfer.settings import (
 
 logger = logging.getLogger(__name__)
 
-GRID, SHEET = "grid", "sheet"
+GRID, SHEET, RESTARTED = "grid", "sheet", "restarted"
 
 COMMANDS: Mapping[type[Options], str] = {Settings: "image", Painting: "stylize"}
 
@@ -113,6 +113,11 @@ def of_sheet(stored: Mapping[str, object], axes: Mapping[str, Sequence[str]]) ->
     `axes` are the values that its parameters have on it, and the preset's or presets' names.
     """
     return {**stored, SHEET: {name: list(values) for name, values in axes.items()}}
+
+
+def of_restarted(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return what is stored in a picture whose minimiser, SciPy's, began anew on the way."""
+    return {**stored, RESTARTED: True}
 
 
 def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
@@ -352,6 +357,8 @@ def warn_of_differences(
     if model == recipe.values.get("model"):
         pairs.append(("weights", then.get("weights"), weights))
     told = [f"{name} {_shown(old)} -> {_shown(new)}" for name, old, new in pairs if old != new]
+    if then.get(RESTARTED):
+        told.append("its run was interrupted, and lbfgsb began anew in the middle")
     if told:
         logger.warning("%s may not come out the same: %s", recipe.picture, ", ".join(told))
 

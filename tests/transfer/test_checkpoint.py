@@ -124,6 +124,7 @@ def test_scipy_begins_anew_from_the_image_and_says_so(transfer, tmp_path, caplog
     assert end.last_loss < arrayfile.read_facts(file)["point"]["loss"]
     assert "going on after iteration 2 of 4" in caplog.text
     assert "lbfgsb (SciPy's) begins anew there" in caplog.text
+    assert end.restarted
 
 
 def test_limits_may_change(transfer, tmp_path):
