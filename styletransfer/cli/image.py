@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
-from styletransfer.cli import look, sheet, streams
+from styletransfer.cli import cluster, look, sheet, streams
 from styletransfer.cli.arguments import (
     add_common,
     add_machine,
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_machine(parser)
     add_tiles(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -273,7 +274,7 @@ def make(
             display.show(step)
 
         watch = Watch(tell, signals.stopped, options.verbose)
-        for outcome in make_all(tasks, machine, watch, like):
+        for outcome in cluster.outcomes(options, tasks, machine, watch, like, make_all):
             signals.saving = False
             display.end()
             if outcome.error is not None and (options.debug or not batch):
