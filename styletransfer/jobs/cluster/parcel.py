@@ -126,15 +126,14 @@ def _moved(task: Task, place: Callable[[Path], Path]) -> Task:
     """Return a task whose pictures lie elsewhere, called as before."""
     paths = {path for found in task.files.values() for path in found}
     moved = {path: place(path) for path in sorted(paths)}
+    names = {where: name for where, name in task.names.items() if Path(where) not in paths}
+    names |= {str(moved[path]): task.name_of(path) for path in paths}
     settings = task.settings
     if isinstance(settings, Settings) and is_picture(settings.init):
-        settings = replace(settings, init=str(moved[Path(settings.init)]))
-    kept = {where: name for where, name in task.names.items() if Path(where) not in paths}
-    names = kept | {str(moved[path]): task.name_of(path) for path in paths}
-    if isinstance(task.settings, Settings) and is_picture(task.settings.init):
-        # Word for word: a path reads ./x.png as x.png.
-        own = task.settings.init
-        names[str(moved[Path(own)])] = task.names.get(own, own)
+        # It was given word for word, and a path reads ./x.png as x.png: it has a name of its own.
+        own, there = settings.init, moved[Path(settings.init)]
+        settings = replace(settings, init=os.path.join(there.parent, ".", there.name))
+        names[settings.init] = task.name_of(own)
     return replace(
         task,
         content=moved[task.content],
@@ -197,13 +196,14 @@ def _called(task: Task, text: str) -> str:
 def receive(task: Task, answer: Reply, told: set[str]) -> Outcome:
     """Write what came back where it belongs, and return what became of the task.
 
-    What the worker has logged is logged here, each line once: `told` keeps which.
+    What the worker has warned of is logged here, each line once, of which `told` keeps track; what
+    else it has logged counts as details here.
     """
     facts = json.loads(answer["facts"])
     for level, text in facts["log"]:
         if text not in told:
             told.add(text)
-            logger.log(level, "%s", text)
+            logger.log(level if level > logging.INFO else logging.DEBUG, "%s", text)
     error = None if facts["error"] is None else raised(facts["error"])
     output = None
     for name, data in answer["files"].items():

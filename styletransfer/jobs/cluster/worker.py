@@ -61,7 +61,7 @@ def prepare(settings: Settings | Painting, machine: Machine) -> str:
 
     ``versions``, and ``weights``, the sha256 of the network's, or ``error``.
     """
-    with _turn:
+    with _turn, _noting():  # here it is logged, too
         facts: dict[str, object] = {"versions": versions()}
         try:
             facts["weights"] = _network(settings, resolved(machine))[1]
