@@ -10,6 +10,8 @@ from styletransfer.progress import BatchProgress
 
 if TYPE_CHECKING:
     from styletransfer.jobs.cluster.place import Place
+    from styletransfer.jobs.film import Plan
+    from styletransfer.jobs.filming import FilmOutcome
     from styletransfer.jobs.local import Watch
     from styletransfer.jobs.recipe import Recipe
     from styletransfer.jobs.task import Machine, Task
@@ -74,3 +76,19 @@ def outcomes(
     with client.connected(where, machine) as cluster:
         made: Iterator[Any] = pictures.make_all(tasks, cluster, replace(watch, tell=tell), like)
         yield from made
+
+
+def film(
+    options: argparse.Namespace, plan: "Plan", machine: "Machine", watch: "Watch"
+) -> "FilmOutcome":
+    """Make a film here or on a cluster."""
+    where = place(options)
+    if where is None:
+        from styletransfer.jobs import filming
+
+        return filming.make(plan, machine, watch)
+    from styletransfer.jobs.cluster import client
+    from styletransfer.jobs.cluster import film as films
+
+    with client.connected(where, machine) as cluster:
+        return films.make(plan, cluster, watch)

@@ -110,7 +110,14 @@ def check_weights(terms: Terms, model: str, digest: str) -> None:
 
 
 _turn = threading.Lock()
-"""One task at a time in a process, whatever number of threads the scheduler counts."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Do one task at a time in a process, whatever number of threads the scheduler counts."""
+    with _turn, _noting():
+        yield
+
 
 _kept: dict[object, Any] = {}
 """The network of the last task, ready for the next one."""
