@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -20,6 +22,8 @@ from styletransfer.jobs.local import Watch
 from styletransfer.jobs.task import Extras, Machine, Task
 from styletransfer.progress import BatchProgress
 from styletransfer.settings import Painting, Settings
+from tests.cli.test_signals import heed_signals
+from tests.conftest import ROOT
 
 pytest.importorskip("distributed")
 
@@ -251,6 +255,32 @@ def test_the_command_makes_pictures_on_a_cluster(shared, photos, machine, tmp_pa
     assert cli.main([*map(str, words)]) == 0
     assert "2 of 2 pictures made" in capsys.readouterr().out
     assert len(files(tmp_path / "there")) == 2
+
+
+def test_ctrl_c_keeps_what_is_done(photos, machine, tmp_path):
+    words = ["image", "-s", photos[3], "-c", *photos, "-n", 3, "-l", 44, "--any-size", "-m"]
+    words += ["googlenet", "-g", -1, "--models", machine.models, "--format", "png"]
+    words += ["-o", f"{tmp_path}/there/", "--cluster", "local:1"]
+    command = [sys.executable, "-m", "styletransfer", *map(str, words)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=heed_signals,
+        start_new_session=True,
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("saved"):
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+                break
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "of 4 pictures made, " in out
+    assert "not begun" in out
+    assert 1 <= len(files(tmp_path / "there")) < 4
 
 
 def test_no_scheduler_is_one_sentence(monkeypatch, machine):
