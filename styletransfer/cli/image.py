@@ -275,7 +275,7 @@ def make(
 
         watch = Watch(tell, signals.stopped, options.verbose)
         for outcome in cluster.outcomes(options, tasks, machine, watch, like, make_all):
-            signals.saving = False
+            signals.saving = options.cluster is not None  # where others are under way
             display.end()
             if outcome.error is not None and (options.debug or not batch):
                 _say_saved(outcome, options.streamed)

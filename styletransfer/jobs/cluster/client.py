@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from styletransfer.errors import ClusterError, explain
-from styletransfer.jobs.cluster import worker
+from styletransfer.jobs.cluster import preload, worker
 from styletransfer.jobs.cluster.extra import distributed
 from styletransfer.jobs.cluster.parcel import Terms, located, raised
 from styletransfer.jobs.cluster.place import Place
@@ -281,6 +281,7 @@ def _made_here(dask: Any, workers: int) -> Iterator[Any]:
             security=safe or None,
             dashboard_address=None,
             memory_limit=0,
+            preload=[preload.__name__],
             silence_logs=logging.CRITICAL,
             scheduler_kwargs={"allowed_failures": TRIES - 1},
         )
