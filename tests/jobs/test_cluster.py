@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -290,6 +291,12 @@ def test_no_scheduler_is_one_sentence(monkeypatch, machine):
         client.connected(Place("tcp://127.0.0.1:9"), machine),
     ):
         pass
+
+
+def test_a_scheduler_that_is_gone_is_one_sentence(cluster):
+    lost = SimpleNamespace(status="cancelled")
+    with pytest.raises(ClusterError, match="the scheduler tcp:.* is gone"):
+        cluster._result((), lost, lambda: False)
 
 
 def test_what_does_not_travel_is_refused(cluster, photos, tmp_path):

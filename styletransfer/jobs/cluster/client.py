@@ -319,10 +319,14 @@ def _close(client: Any) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's log of what goes on between its parties off the terminal."""
-    own = logging.getLogger("distributed")
-    before = own.level
-    own.setLevel(logging.CRITICAL)
+    names = [
+        name for name in logging.root.manager.loggerDict if f"{name}.".startswith("distributed.")
+    ]
+    levels = {name: logging.getLogger(name).level for name in names}  # some have one of their own
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        own.setLevel(before)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
