@@ -295,7 +295,7 @@ def test_no_scheduler_is_one_sentence(monkeypatch, machine):
 
 def test_a_scheduler_that_is_gone_is_one_sentence(cluster):
     lost = SimpleNamespace(status="cancelled")
-    with pytest.raises(ClusterError, match="the scheduler tcp:.* is gone"):
+    with pytest.raises(ClusterError, match=r"the scheduler tcp:.* is gone"):
         cluster._result((), lost, lambda: False)
 
 
