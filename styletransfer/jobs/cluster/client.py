@@ -139,29 +139,37 @@ class Cluster:
         back: queue.SimpleQueue[Any] = queue.SimpleQueue()
         under_way: dict[Any, tuple[Any, ...]] = {}
         more = True
+
+        def fill() -> None:
+            nonlocal more
+            while more and len(under_way) < max(slots(), 1):
+                job = next(jobs, None)
+                if job is None:
+                    more = False
+                    break
+                future = self._submit(*job[:3])
+                under_way[future] = job
+                future.add_done_callback(back.put)
+
         try:
-            while more or under_way:
-                while more and len(under_way) < max(slots(), 1):
-                    job = next(jobs, None)
-                    if job is None:
-                        more = False
-                        break
-                    future = self._submit(*job[:3])
-                    under_way[future] = job
-                    future.add_done_callback(back.put)
-                if not under_way:
-                    return
+            fill()
+            while under_way:
                 try:
                     future = back.get(timeout=_POLL)
                 except queue.Empty:
                     if stopped():
                         return
                     self._drop_lost(under_way)
+                    fill()  # there may be more workers by now
                     continue
-                done = self._result(under_way[future], future, stopped)
+                job = under_way.pop(future, None)
+                if job is None:  # dropped, since its worker is gone
+                    continue
+                if not stopped():
+                    fill()  # before what came back is written: workers do not wait for that
+                done = self._result(job, future, stopped)
                 if done is None:
                     return
-                del under_way[future]
                 yield done
                 if stopped():
                     return
