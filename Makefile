@@ -24,8 +24,8 @@ $(VENV)/installed: $(BIN)/python setup.cfg requirements-cpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed-video requirements-test.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+$(VENV)/installed-test: $(VENV)/installed-video requirements-cluster.txt requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt -r requirements-test.txt
 	touch $@
 
 # Stylises a photograph in about two minutes on two cores, and then at once, by a network that paints.

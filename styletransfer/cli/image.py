@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
-from styletransfer.cli import look, sheet, streams
+from styletransfer.cli import cluster, look, sheet, streams
 from styletransfer.cli.arguments import (
     add_common,
     add_forecast,
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_machine(parser)
     add_tiles(parser)
     add_forecast(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -276,8 +277,8 @@ def make(
 
         watch = Watch(tell, signals.stopped, options.verbose)
         try:
-            for outcome in make_all(tasks, machine, watch, like):
-                signals.saving = False
+            for outcome in cluster.outcomes(options, tasks, machine, watch, like, make_all):
+                signals.saving = options.cluster is not None  # where others are under way
                 display.end()
                 if outcome.error is not None and (options.debug or not batch):
                     _say_saved(outcome, options.streamed)

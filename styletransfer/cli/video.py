@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
+from styletransfer.cli import cluster
 from styletransfer.cli.arguments import (
     add_common,
     add_machine,
@@ -76,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_painting(parser)
     add_machine(parser)
     add_tiles(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.set_defaults(command=run)
 
@@ -167,7 +169,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from styletransfer.jobs import film, filming
+    from styletransfer.jobs import film
     from styletransfer.jobs.task import Machine
 
     task = _task(options)
@@ -185,7 +187,7 @@ def _run(options: argparse.Namespace) -> int:
         return _tell_plan(plan, machine, options)
     if not options.quiet:
         logger.info("%s", _described(plan))
-    outcome = _watched(options, lambda watch: filming.make(plan, machine, watch))
+    outcome = _watched(options, lambda watch: cluster.film(options, plan, machine, watch))
     return _tell(plan, outcome, options)
 
 

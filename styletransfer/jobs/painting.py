@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,15 @@ class PaintedOutcome(Outcome):
 
 
 def make_all(
-    tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
+    tasks: Sequence[Task],
+    machine: Machine,
+    watch: Watch,
+    like: Recipe | None = None,
+    open_network: Callable[[Painting, Machine, Watch], Stylizer] | None = None,
 ) -> Iterator[PaintedOutcome]:
     """Paint pictures one after the other, and yield what became of each; one may fail.
+
+    The network is got by `open_network`, by default `open_stylizer`.
 
     Raises
     ------
@@ -85,7 +91,7 @@ def make_all(
             yield PaintedOutcome(task, error=error)
             continue
         if stylizer is None:
-            stylizer = open_stylizer(_settings(task), machine, watch)
+            stylizer = (open_network or open_stylizer)(_settings(task), machine, watch)
             if like is not None:
                 place = (stylizer.device, machine.threads, stylizer.weights_digest)
                 recipe.warn_of_differences(like, _settings(task).model, *place)

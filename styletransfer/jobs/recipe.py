@@ -27,6 +27,7 @@ from styletransfer.settings import (
 logger = logging.getLogger(__name__)
 
 GRID, SHEET, RESTARTED = "grid", "sheet", "restarted"
+_PATHS = {"model", "init"}  # parameters that may be a path
 
 COMMANDS: Mapping[type[Options], str] = {Settings: "image", Painting: "stylize"}
 
@@ -87,14 +88,16 @@ def describe_run(
     they were given.
     """
     files = {
-        kind: [[str(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
+        kind: [[task.name_of(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
         for kind, paths in task.files.items()
     }
     if task.streamed_in:
         files["content"][0][0] = namedfiles.STDIN
+    settings = task.settings.plain()
+    settings |= {name: task.name_of(str(settings[name])) for name in _PATHS & settings.keys()}
     return {
         **circumstances,
-        "settings": task.settings.plain(),
+        "settings": settings,
         "files": files,
         "depth": task.extras.depth,
         "iterations": end.iterations,

@@ -98,7 +98,7 @@ def load_classifier(name: str, models: str | Path | None, report: Report) -> Loa
 
 def _from_folder(name: object, whole: bool = False) -> LoadedNetwork:
     is_file = str(name).endswith(".onnx") and os.path.isfile(str(name))
-    if name in IN_ONE_PASS or is_file:
+    if (isinstance(name, str) and name in IN_ONE_PASS) or is_file:
         raise UsageError(
             f"{clause(repr(name), 200)} is a network that paints in one pass, not one to optimise"
             f" with; use styletransfer stylize -m {clause(name, 200)}"
