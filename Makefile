@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+# A process a core.
+PARALLEL := -n auto --dist worksteal
 
 # With an NVIDIA driver: ONNX Runtime's GPU build with the CUDA libraries, else the small CPU build.
 ifneq ($(wildcard /proc/driver/nvidia/version /dev/nvidiactl),)
@@ -22,8 +24,8 @@ $(VENV)/installed: $(BIN)/python setup.cfg requirements-cpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed-video $(VENV)/installed-web requirements-test.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+$(VENV)/installed-test: $(VENV)/installed-video $(VENV)/installed-web requirements-cluster.txt requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt -r requirements-test.txt
 	touch $@
 
 # Stylises a photograph in about two minutes on two cores, and then at once, by a network that paints.
@@ -53,18 +55,18 @@ check: $(VENV)/installed-test
 
 # Every capability once, on real weights.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # The slow ones too.
 test-all: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "slow or not slow"
 
 # The tests with the oldest release of each dependency that setup.cfg admits.
 test-oldest:
 	mkdir -p $(OLDEST)
 	$(PYTHON) tools/oldest.py > $(OLDEST)/constraints.txt
 	PIP_CONSTRAINT=$(OLDEST)/constraints.txt $(MAKE) VENV=$(OLDEST) $(OLDEST)/installed-test
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
 clean:
 	rm -rf $(VENV) $(OLDEST)

@@ -141,4 +141,23 @@ def clips(count: int = 10, size: tuple[int, int] = SIZE) -> dict[str, Clip]:
         "turn": render("turn", cat, [_window(angle=0.03 * k) for k in t], size=size),
         "noise": render("noise", coffee, still, noise=2.0, size=size),
         "cut": cut,
+        **_further(count, size),
+    }
+
+
+def _further(count: int, size: tuple[int, int]) -> dict[str, Clip]:
+    """Return clips that nothing was chosen by."""
+    coffee, rocket, cat = (
+        images.load(str(CONTENT / f"{name}.jpg")) for name in ("coffee", "rocket", "cat")
+    )
+    t = range(count)
+    middle = [k - count / 2 for k in t]
+    shift = [_window(shift=(-2.3 * k, 1.7 * k)) for k in middle]
+    crossing = [(-9 * k, 3 * n - 10) for n, k in enumerate(middle)]
+    out = [_window(zoom=1.25 - 0.03 * k) for k in t]
+    fast = [_window(zoom=1 + 0.04 * k, angle=-0.02 * k, shift=(2 * k, 0)) for k in t]
+    return {
+        "shift": render("shift", rocket, shift, crossing, size=size),
+        "out": render("out", coffee, out, size=size),
+        "fast": render("fast", cat, fast, size=size),
     }

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from styletransfer.progress import (
+    BatchProgress,
     Begun,
     Download,
     FilmProgress,
@@ -13,7 +14,7 @@ from styletransfer.progress import (
     Progress,
     TrainingProgress,
 )
-from styletransfer.text import encodable, printable
+from styletransfer.text import counted, encodable, printable
 
 INTERVAL = 10.0
 """Seconds between two lines where there is no terminal, so that the log of a long run is short."""
@@ -55,7 +56,13 @@ class Display:
 
     def show(
         self,
-        step: Progress | TrainingProgress | FilmProgress | PaintingProgress | Download | Begun,
+        step: Progress
+        | TrainingProgress
+        | FilmProgress
+        | BatchProgress
+        | PaintingProgress
+        | Download
+        | Begun,
     ) -> None:
         """Show one step."""
         if isinstance(step, Begun):
@@ -68,6 +75,8 @@ class Display:
                 self._painted(step)
         elif self._terminal:
             self._iterated(step)
+        elif isinstance(step, BatchProgress):
+            self._print_batch(step)
         elif isinstance(step, TrainingProgress):
             self._print_losses(step)
         elif isinstance(step, FilmProgress):
@@ -89,7 +98,7 @@ class Display:
             left = f", {_duration(seconds)} left for all"
         self._print(f"{step.number} of {step.total}: {step.name}{left}")
 
-    def _iterated(self, step: Progress | TrainingProgress | FilmProgress) -> None:
+    def _iterated(self, step: "_Counted") -> None:
         import progressbar
 
         done, total = _steps(step)
@@ -111,7 +120,7 @@ class Display:
                     )
                 ),
             ]
-            if step.loss is not None:
+            if _loss(step) is not None:
                 form = "loss {formatted_value}"
                 widgets += [" ", progressbar.Variable("loss", format=form, width=9, precision=4)]
             self._bar = progressbar.ProgressBar(max_value=total, widgets=widgets)
@@ -121,7 +130,7 @@ class Display:
             time=_duration(step.seconds),
             rate=_rate(step),
             left=f"{_duration(_left(step))} left",
-            **({} if step.loss is None else {"loss": step.loss}),
+            **({} if _loss(step) is None else {"loss": _loss(step)}),
         )
 
     def _transferred(self, step: Download) -> None:
@@ -169,6 +178,13 @@ class Display:
         if self._shown:
             self._print(f"{frame_line(step)}, {_duration(_left(step))} left")
 
+    def _print_batch(self, step: BatchProgress) -> None:
+        if self._shown and 0 < step.done < step.total and self._is_time():
+            self._print(
+                f"{step.done} of {step.total} ({_rate(step)}, {counted(step.workers, 'worker')},"
+                f" {_duration(_left(step))} left)"
+            )
+
     def _print_line(self, step: Progress) -> None:
         if step.iteration < step.iterations and not self._is_time():
             return
@@ -199,24 +215,35 @@ def frame_line(step: FilmProgress) -> str:
     return f"{start}: {step.frame_seconds:.2f} s{loss}"
 
 
-def _left(step: Progress | TrainingProgress | FilmProgress) -> float:
+_Counted = Progress | TrainingProgress | FilmProgress | BatchProgress
+
+
+def _loss(step: _Counted) -> float | None:
+    return None if isinstance(step, BatchProgress) else step.loss
+
+
+def _left(step: _Counted) -> float:
     """Return the seconds that are left, at the rate so far."""
     done, total = _steps(step)
-    return step.seconds / done * (total - done)
+    return step.seconds / max(done, 1) * (total - done)
 
 
-def _steps(step: Progress | TrainingProgress | FilmProgress) -> tuple[int, int]:
+def _steps(step: _Counted) -> tuple[int, int]:
     """Return how many iterations there were in this run, and how many there are to be."""
+    if isinstance(step, BatchProgress):
+        return step.done, step.total
     if isinstance(step, FilmProgress):
         return step.done - step.begun, step.total - step.begun
     before = step.begun if isinstance(step, TrainingProgress) else 0
     return step.iteration - before, step.iterations - before
 
 
-def _rate(step: Progress | TrainingProgress | FilmProgress) -> str:
+def _rate(step: _Counted) -> str:
     """Return iterations a second, or seconds an iteration where there are fewer than one."""
     rate = _steps(step)[0] / max(step.seconds, 1e-9)
-    what = "frame" if isinstance(step, FilmProgress) else "it"
+    what = {FilmProgress: "frame", BatchProgress: "picture"}.get(type(step), "it")
+    if not rate:
+        return ""
     return f"{rate:.1f} {what}/s" if rate >= 1 else f"{1 / rate:.1f} s/{what}"
 
 

@@ -10,7 +10,8 @@
     ├── NetworkError    a network's description is wrong, or lacks a layer that was asked for
     │   └── UnknownNameError    there is no such network or layer; a UsageError, too
     ├── GradientError   a network's graph cannot be built at a size, or differentiated
-    └── WeightsError    a network's weights cannot be found, fetched or trusted
+    ├── WeightsError    a network's weights cannot be found, fetched or trusted
+    └── ClusterError    other machines cannot be reached, or failed
 """
 
 import sys
@@ -70,6 +71,10 @@ class UnknownNameError(NetworkError, UsageError):
 
 class WeightsError(StyleTransferError):
     """A network's weights cannot be found, fetched or trusted."""
+
+
+class ClusterError(StyleTransferError):
+    """Other machines cannot be reached, are not fit for the work, or failed."""
 
 
 def explain(error: Exception) -> str:

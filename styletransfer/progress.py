@@ -118,6 +118,26 @@ class PaintingProgress:
 
 
 @dataclass(frozen=True)
+class BatchProgress:
+    """How far pictures are that several machines make at once.
+
+    Attributes
+    ----------
+    done, total : int
+        How many are made or failed, and how many there are to be.
+    seconds : float
+        Time since the first was begun.
+    workers : int
+        How many make them.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    workers: int
+
+
+@dataclass(frozen=True)
 class Download:
     """How far a download is.
 

@@ -49,11 +49,11 @@ def test_the_small_install_has_the_same_ranges():
 
 def test_the_oldest_releases_are_the_lower_bounds():
     pins = {pin.name: pin.specifier for pin in map(Requirement, oldest.constraints())}
-    extras = [(ROOT / f"requirements-{name}.txt").read_text() for name in ("video", "web")]
-    more = [Requirement(line) for text in extras for line in lines(text)]
+    files = [ROOT / f"requirements-{extra}.txt" for extra in ("video", "web", "cluster")]
+    extras = [Requirement(line) for file in files for line in lines(file.read_text())]
     bounds = {
         wanted.name: [bound.version for bound in wanted.specifier if bound.operator == ">="]
-        for wanted in [*declared(), *more]
+        for wanted in [*declared(), *extras]
     }
     assert pins == {name: SpecifierSet(f"=={version}") for name, (version,) in bounds.items()}
 

@@ -32,6 +32,32 @@ def test_a_file_takes_the_place_of_the_old_one_in_the_end(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no such call")
+def test_file_and_folder_are_on_the_disk_in_this_order(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    done = []
+
+    def note(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        done.append(("folder" if folder else "file", path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write(path)
+    assert done == [("file", b"old"), ("folder", b"new")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such call")
+def test_a_folder_that_cannot_be_synchronised_is_no_error(tmp_path, monkeypatch):
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "refused")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = tmp_path / ("n" * 251 + ".png")
     with storage.replacing(path) as stream:
@@ -106,18 +132,6 @@ def test_what_is_no_file_is_refused(tmp_path):
             write(tmp_path / name)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert not list(tmp_path.glob(".*"))
-
-
-def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    seen = []
-
-    def fsync(number: int) -> None:
-        seen.append((os.fstat(number).st_size, path.exists()))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    write(path)
-    assert seen == [(3, False)]
 
 
 def test_a_disk_that_is_full_in_the_end_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Print pip's constraints for the oldest release of each dependency that setup.cfg admits.
 
-Those of the extras video and web, too.
+Those of the extras video, web and cluster, too.
 """
 
 import configparser
@@ -18,7 +18,7 @@ def constraints() -> list[str]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = config["options"]["install_requires"].split("\n")
-    for extra in ("video", "web"):
+    for extra in ("video", "web", "cluster"):
         lines += (ROOT / f"requirements-{extra}.txt").read_text().split("\n")
     ranges = [line for line in lines if line and not line.startswith("#")]
     return [re.sub(r">=\s*([^\s,;]+).*", r"==\1", line) for line in ranges]

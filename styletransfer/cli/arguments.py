@@ -83,7 +83,7 @@ def add_provider(add: Callable[..., Any]) -> None:
 
 def add_tiles(parser: argparse.ArgumentParser) -> None:
     """Add what says whether pictures are computed in tiles; it changes no picture."""
-    add = parser.add_argument_group("memory and time").add_argument
+    add = parser.add_argument_group("memory").add_argument
     add(
         "--tile",
         type=_tile,
@@ -98,6 +98,11 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="the most memory that is taken, 4G or 800M say (default: what is free)",
     )
+
+
+def add_forecast(parser: argparse.ArgumentParser) -> None:
+    """Add what asks for a forecast in place of a picture."""
+    add = parser.add_argument_group("first a look").add_argument
     add(
         "--dry-run",
         action="store_true",

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import styletransfer
-from styletransfer.cli import look, sheet, streams
+from styletransfer.cli import cluster, look, sheet, streams
 from styletransfer.cli.arguments import (
     add_common,
+    add_forecast,
     add_machine,
     add_settings,
     add_tiles,
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_machine(parser)
     add_tiles(parser)
+    add_forecast(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="log every iteration")
     parser.add_argument(
@@ -273,24 +276,30 @@ def make(
             display.show(step)
 
         watch = Watch(tell, signals.stopped, options.verbose)
-        for outcome in make_all(tasks, machine, watch, like):
-            signals.saving = False
-            display.end()
-            if outcome.error is not None and (options.debug or not batch):
-                _say_saved(outcome, options.streamed)
+        try:
+            for outcome in cluster.outcomes(options, tasks, machine, watch, like, make_all):
+                signals.saving = options.cluster is not None  # where others are under way
+                display.end()
+                if outcome.error is not None and (options.debug or not batch):
+                    _say_saved(outcome, options.streamed)
+                    _say_how_to_go_on(outcome)
+                    raise outcome.error
+                if outcome.error is not None:
+                    title = (titles or {}).get(outcome.task.output, outcome.task.title)
+                    complain(outcome.error, "" if title in str(outcome.error) else title)
+                    failed += 1
+                    continue
+                made += 1
+                if not options.quiet:
+                    _sum_up(outcome, options.streamed)
                 _say_how_to_go_on(outcome)
-                raise outcome.error
-            if outcome.error is not None:
-                title = (titles or {}).get(outcome.task.output, outcome.task.title)
-                complain(outcome.error, "" if title in str(outcome.error) else title)
-                failed += 1
-                continue
-            made += 1
-            if not options.quiet:
-                _sum_up(outcome, options.streamed)
-            _say_how_to_go_on(outcome)
+        except KeyboardInterrupt:
+            display.end()
+            if batch and not options.quiet:
+                tally(len(tasks) + there, made, there, failed, again=titles is None)
+            raise
     if batch and not options.quiet:
-        tally(len(tasks) + there, made, there, failed)
+        tally(len(tasks) + there, made, there, failed, again=titles is None)
     return signals.code if signals.stopped() else int(failed > 0)
 
 

@@ -30,12 +30,16 @@ def complain(error: Exception, about: str = "") -> None:
         _to_stderr(f"  {printable(detail)}")
 
 
-def tally(asked: int, made: int, there: int, failed: int) -> None:
-    """Say what became of several pictures."""
+def tally(asked: int, made: int, there: int, failed: int, *, again: bool = True) -> None:
+    """Say what became of several pictures.
+
+    Where some were not begun it says that the same command, given `again`, makes those.
+    """
     left = asked - made - there - failed
     counts = {"there already": there, "failed": failed, "not begun": left}
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    say(f"{made} of {counted(asked, 'picture')} made{rest}")
+    further = "; the same command goes on with the rest" if left and again else ""
+    say(f"{made} of {counted(asked, 'picture')} made{rest}{further}")
 
 
 def warn(line: str) -> None:

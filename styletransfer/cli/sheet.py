@@ -37,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.jobs.plan import check_sources, plan
     from styletransfer.jobs.task import Extras
 
+    if options.dry_run:
+        raise UsageError(
+            "--dry-run says what one picture takes; give it without --sheet, and one value each"
+        )
     axes = _axes(options)
     labels = [
         ", ".join(f"{axis.name} {value}" for axis, value in zip(axes, values, strict=True))

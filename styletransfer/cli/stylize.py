@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer import settings
-from styletransfer.cli import sheet, streams
+from styletransfer.cli import cluster, sheet, streams
 from styletransfer.cli.arguments import add_common, add_machine
 from styletransfer.cli.files import (
     add_format,
@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=option.help.replace("%", "%%"),
         )  # fmt: skip
     add_machine(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.set_defaults(command=run)
 
@@ -108,6 +109,8 @@ def _run(options: argparse.Namespace, ending: str) -> int:
     if options.sheet:
         if order.is_batch:
             raise UsageError("a sheet is of one photo; give one")
+        if cluster.place(options) is not None:
+            raise UsageError("a sheet is made by one machine; leave --cluster out")
         stem = naming.default(order.contents[0].stem, order.styles, order.settings, None)
         order = replace(order, output=str(sheet.place(options, f"{stem}-sheet")))
     tasks, there = divide(order)
@@ -119,10 +122,8 @@ def _run(options: argparse.Namespace, ending: str) -> int:
         if options.sheet:
             return _sheet(tasks[0], machine, watch, options)
         check_writable(tasks)
-        outcomes = painting.make_all(tasks, machine, watch, like)
-        made, failed = _tell(outcomes, display, order.is_batch, options)
-    if order.is_batch and not (options.quiet or options.json):
-        tally(len(tasks) + len(there), made, len(there), failed)
+        outcomes = cluster.outcomes(options, tasks, machine, watch, like, painting.make_all)
+        failed = _tell(outcomes, display, order.is_batch, options, (len(tasks), len(there)))
     return options.signals.code if options.signals.stopped() else int(failed > 0)
 
 
@@ -131,22 +132,35 @@ def _tell(
     display: "Display",
     batch: bool,
     options: argparse.Namespace,
-) -> tuple[int, int]:
-    """Say what became of each picture; return how many were painted, and how many not."""
+    counts: tuple[int, int],
+) -> int:
+    """Say what became of each picture, and of all of a batch; return how many were not painted.
+
+    `counts` are of pictures to be made, and of those that are there already.
+    """
     made = failed = 0
-    for outcome in outcomes:
+    try:
+        for outcome in outcomes:
+            display.end()
+            if outcome.error is not None and (options.debug or not batch):
+                raise outcome.error
+            if outcome.error is not None:
+                title = outcome.task.title
+                complain(outcome.error, "" if title in str(outcome.error) else title)
+                failed += 1
+                continue
+            made += 1
+            if options.json or not options.quiet:
+                say(_told(outcome, options))
+    except KeyboardInterrupt:
         display.end()
-        if outcome.error is not None and (options.debug or not batch):
-            raise outcome.error
-        if outcome.error is not None:
-            title = outcome.task.title
-            complain(outcome.error, "" if title in str(outcome.error) else title)
-            failed += 1
-            continue
-        made += 1
-        if options.json or not options.quiet:
-            say(_told(outcome, options))
-    return made, failed
+        if batch and not (options.quiet or options.json):
+            tally(sum(counts), made, counts[1], failed)
+        raise
+    display.end()
+    if batch and not (options.quiet or options.json):
+        tally(sum(counts), made, counts[1], failed)
+    return failed
 
 
 def _order(

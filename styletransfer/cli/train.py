@@ -33,7 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --base: learn all of the copy, which keeps the new style only",
     )
-    add("-s", "--style-img", nargs="+", metavar="FILE", help="the style; instead of style_image")
+    add(
+        "-s",
+        "--style-img",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="the style; instead of style_image",
+    )
     add(
         "--dataset",
         type=Path,

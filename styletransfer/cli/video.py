@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from styletransfer import settings
-from styletransfer.cli.arguments import add_common, add_machine, add_settings, count, given
+from styletransfer.cli import cluster
+from styletransfer.cli.arguments import (
+    add_common,
+    add_machine,
+    add_settings,
+    add_tiles,
+    count,
+    given,
+)
 from styletransfer.cli.files import check_there, file_name, file_path
 from styletransfer.cli.messages import FRAMES, logging_to_file, say
 from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
-from styletransfer.settings.choices import NETWORK_NAMES, PAINTERS, SAMPLES
+from styletransfer.settings.choices import IN_ONE_PASS, NETWORK_NAMES, PAINTERS, SAMPLES
 from styletransfer.settings.film import Film
 from styletransfer.settings.kinds import Switch
 from styletransfer.text import counted, suggestion
@@ -68,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_course(parser)
     _add_painting(parser)
     add_machine(parser)
+    add_tiles(parser)
+    cluster.add_arguments(parser)
     add_common(parser)
     parser.set_defaults(command=run)
 
@@ -159,18 +169,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from styletransfer.jobs import film, filming
+    from styletransfer.jobs import film
     from styletransfer.jobs.task import Machine
 
     task = _task(options)
     models = None if options.models is None else Path(options.models)
-    machine = Machine(options.gpu_id, options.threads or 0, models, options.provider)
+    machine = Machine(
+        options.gpu_id,
+        options.threads or 0,
+        models,
+        options.provider,
+        options.tile,
+        options.memory_limit,
+    )
     plan = film.plan(task)
     if options.dry_run:
         return _tell_plan(plan, machine, options)
     if not options.quiet:
         logger.info("%s", _described(plan))
-    outcome = _watched(options, lambda watch: filming.make(plan, machine, watch))
+    outcome = _watched(options, lambda watch: cluster.film(options, plan, machine, watch))
     return _tell(plan, outcome, options)
 
 
@@ -218,6 +235,8 @@ def _settings(options: argparse.Namespace) -> Settings | Painting:
         others = [name for name in typed if name not in settings.describe(Painting)]
         others += [name for name in _OF_OPTIMISATION if name in vars(options)]
         others += ["preset"] if options.preset else []
+        others += ["tile"] if options.tile != "auto" else []
+        others += ["memory-limit"] if options.memory_limit is not None else []
         if others:
             raise UsageError(
                 f"{_flag(others[0])} is of --method optimise; a network paints in one pass: leave"
@@ -268,12 +287,12 @@ def _method(model: object, preset: str | None) -> str:
         return NETWORK
     if model in NETWORK_NAMES or Path(str(model)).is_dir():
         return OPTIMISE
-    known = (ARBITRARY, PAINTERS[0], SAMPLES)
-    if model not in known and not Path(str(model)).is_file():
-        names = (*known, *NETWORK_NAMES)
+    if model not in IN_ONE_PASS and not Path(str(model)).is_file():
+        names = (*IN_ONE_PASS, *NETWORK_NAMES)
         raise UsageError(
-            f"{model} is neither a network nor a file; {', '.join(known)} and ONNX files paint in"
-            f" one pass, {', '.join(NETWORK_NAMES)} by optimisation{suggestion(model, names)}"
+            f"{model} is neither a network nor a file; {', '.join(IN_ONE_PASS)} and ONNX files"
+            f" paint in one pass, {', '.join(NETWORK_NAMES)} by optimisation"
+            f"{suggestion(model, names)}"
         )
     return NETWORK
 

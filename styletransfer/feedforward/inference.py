@@ -85,7 +85,7 @@ def network(
         If it is none of these opsets.
     """
     oldopsets.check(opset, NEWEST_OPSET, size is None)
-    # The margin and what is missing to a multiple are padded at once, around the network.
+    # The margin and what is missing to a multiple are padded around the network.
     graph = GraphBuilder()
     padded = graph.input("padded", (1, 3, _PROBE, _PROBE))
     # Inputs of the graph until they get their values: constants that are equal would be shared.
@@ -126,11 +126,11 @@ def _wrapped(
 ) -> onnx.ModelProto:
     """Return a network with pictures of any size in [0, 1] around one of the padded ones."""
     before: list[onnx.NodeProto] = []
+    aligned = "aligned" if of.margin else "padded"
     constants: dict[str, np.ndarray] = {
         "range": np.array(255, np.float32),
         "zero": np.array(0, np.float32),
         "one": np.array(1, np.float32),
-        "front": np.array([0, 0, of.margin, of.margin, 0, 0], np.int64),
         "margin": np.array([of.margin, of.margin], np.int64),
         "start": np.array([of.margin * of.times] * 2, np.int64),
         "times": np.array(of.times, np.int64),
@@ -138,26 +138,33 @@ def _wrapped(
     }
     if size is None:
         constants["multiple"] = np.array([of.multiple] * 2, np.int64)
+        constants["front"] = np.zeros(6, np.int64)
         before += [
             helper.make_node("Shape", [IMAGE], ["size"], "size", start=2, end=4),
             helper.make_node("Neg", ["size"], ["size/negative"], "size/negative"),
             # As in Python: never negative.
             helper.make_node("Mod", ["size/negative", "multiple"], ["missing"], "missing"),
-            helper.make_node("Add", ["missing", "margin"], ["back"], "back"),
-            helper.make_node("Concat", ["front", "back"], ["pads"], "pads", axis=0),
+            helper.make_node("Concat", ["front", "missing"], ["pads"], "pads", axis=0),
             helper.make_node("Add", ["size", "margin"], ["last"], "last"),
             helper.make_node("Mul", ["last", "times"], ["end"], "end"),
         ]
     else:
-        back = [of.margin + -n % of.multiple for n in size]
-        constants["pads"] = np.array([0, 0, of.margin, of.margin, 0, 0, *back], np.int64)
+        missing = [-n % of.multiple for n in size]
+        constants["pads"] = np.array([0] * 6 + missing, np.int64)
         # From the end, so that who lifts the size finds a crop that is right for others, too.
         whole = np.iinfo(np.int32).max
-        constants["end"] = np.array([-n if n else whole for n in back], np.int64)
+        ends = [of.margin + n for n in missing]
+        constants["end"] = np.array([-n if n else whole for n in ends], np.int64)
     before += [
         helper.make_node("Mul", [IMAGE, "range"], ["scaled"], "scaled"),
-        helper.make_node("Pad", ["scaled", "pads"], ["padded"], "padded", mode="reflect"),
+        # A multiple first, then the margin: so tiles, which need the multiple, have this margin.
+        helper.make_node("Pad", ["scaled", "pads"], [aligned], aligned, mode="reflect"),
     ]
+    if of.margin:
+        around = np.array([0, 0, of.margin, of.margin] * 2, np.int64)
+        constants["around"] = around
+        node = helper.make_node("Pad", [aligned, "around"], ["padded"], "padded", mode="reflect")
+        before.append(node)
     after = [
         helper.make_node("Slice", ["painted", "start", "end", "axes"], ["cropped"], "cropped"),
         helper.make_node("Div", ["cropped", "range"], ["divided"], "divided"),

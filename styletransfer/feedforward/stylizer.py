@@ -21,7 +21,7 @@ from styletransfer.images.arrays import as_rgb
 from styletransfer.progress import Download
 from styletransfer.runtime.devices import choose_device
 from styletransfer.settings import Painting, make
-from styletransfer.settings.choices import SAMPLES
+from styletransfer.settings.choices import NETWORK_NAMES, SAMPLES
 from styletransfer.text import clause
 
 ARBITRARY = "arbitrary"
@@ -117,6 +117,11 @@ class Stylizer:
             source = weights.load_ready(model, folders, report, progress)
         elif model == SAMPLES and (shipped := weights.shipped_path(SAMPLES)) is not None:
             source = shipped
+        elif model in NETWORK_NAMES or (not isinstance(model, bytes) and Path(model).is_dir()):
+            raise UsageError(
+                f"{clause(model, 200)!r} is a network to optimise with, and does not paint by"
+                f" itself; use styletransfer image -m {clause(model, 200)}"
+            )
         elif not isinstance(model, bytes) and not Path(model).is_file():
             raise UsageError(
                 f"{clause(model, 200)!r} is neither a network nor a file; choose {ARBITRARY},"
@@ -295,11 +300,22 @@ def _checked(image: Any) -> np.ndarray:
         array = as_rgb(image)
     else:
         as_rgb(array[:1, :1])
-    height, width = array.shape[:2]
+    check_size(array.shape)
+    sizes.check(array.shape, array.shape)
+    return array
+
+
+def check_size(shape: Sequence[int]) -> None:
+    """Refuse a picture, given its shape, that is too small for any network.
+
+    Raises
+    ------
+    UsageError
+        If a side is shorter than `SMALLEST`.
+    """
+    height, width = shape[:2]
     if min(height, width) < SMALLEST:
         raise UsageError(
             f"a picture of {width} x {height} pixels cannot be painted: {SMALLEST} on each side are"
             " the least"
         )
-    sizes.check(array.shape, array.shape)
-    return array

@@ -185,7 +185,7 @@ def plan(task: FilmTask) -> Plan:
         notes = sink.check(task.output, found)
     except FilmError as error:
         raise UsageError(error.text) from None
-    for note in notes:
+    for note in [*notes, *([found.caution] if found.caution else [])]:
         logger.warning("%s", note)
     seen = survey(found, task.film.begin, task.film.end, shots=not task.film.no_coherence)
     thinned = None if found.kind == "folder" else rate

@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +40,28 @@ from styletransfer.video.painter import (
 logger = logging.getLogger(__name__)
 
 
+PaintRun = Callable[[Sequence[Chosen], Start, Callable[[], bool]], Iterator[Made]]
+"""What paints frames that follow each other in a shot, perhaps not all, until somebody stops."""
+
+_PIECE = 16  # frames without coherence that are painted one after the other
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Painters that paint shots at once.
+
+    Attributes
+    ----------
+    paint : callable
+        See `PaintRun`; called by several threads.
+    count : int
+        How many runs of frames are painted at a time.
+    """
+
+    paint: PaintRun
+    count: int
+
+
 @dataclass(frozen=True)
 class FilmOutcome:
     """What became of a film.
@@ -69,8 +93,12 @@ def make(plan: Plan, machine: Machine, watch: Watch) -> FilmOutcome:
     return make_with(plan, open_painter(plan.task, machine, watch), watch)
 
 
-def make_with(plan: Plan, opened: Opened, watch: Watch) -> FilmOutcome:
+def make_with(
+    plan: Plan, opened: Opened, watch: Watch, elsewhere: Elsewhere | None = None
+) -> FilmOutcome:
     """Paint the frames that are missing with a painter, and write the film when all are there.
+
+    Where frames are painted `elsewhere`, the painter says only how they hang together.
 
     Raises
     ------
@@ -97,7 +125,7 @@ def make_with(plan: Plan, opened: Opened, watch: Watch) -> FilmOutcome:
             kept.clear()
         header = films.header(plan, opened.weights_digest)
         manifest = stack.enter_context(Manifest(task.manifest, header))
-        return _Run(plan, opened.painter, watch, kept, manifest).run()
+        return _Run(plan, opened.painter, watch, kept, manifest, elsewhere).run()
 
 
 def _make_folder(folder: Path) -> None:
@@ -111,10 +139,19 @@ class _Run:
     """A film under way: what is missing, and what is done with each frame."""
 
     def __init__(
-        self, plan: Plan, painter: FramePainter, watch: Watch, kept: Kept, manifest: Manifest
+        self,
+        plan: Plan,
+        painter: FramePainter,
+        watch: Watch,
+        kept: Kept,
+        manifest: Manifest,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._plan, self._painter, self._watch = plan, painter, watch
         self._kept, self._manifest = kept, manifest
+        self._elsewhere = elsewhere
+        self._lock = threading.Lock()  # of what is noted of frames
+        self._broken = False
         self._began = time.monotonic()
         self._painted = 0
         self._failed: dict[int, str] = {}
@@ -186,34 +223,59 @@ class _Run:
         }
 
     def _paint_all(self, wanted: set[int]) -> None:
+        if self._elsewhere is None:
+            for index, shot in enumerate(self._plan.shots):
+                self._paint_shot(index, shot, {frame.number for frame in shot} & wanted)
+            return
+        parts = []
         for index, shot in enumerate(self._plan.shots):
-            left = {frame.number for frame in shot} & wanted
-            while left and not self._watch.stopped():
-                first = next(i for i, frame in enumerate(shot) if frame.number in left)
-                length = 1
-                while first + length < len(shot) and shot[first + length].number in left:
-                    length += 1
-                left -= self._paint_run(index, shot, first, length)
-            if self._watch.stopped():
-                return
+            size = _PIECE if self._plan.task.film.no_coherence else len(shot)
+            for first in range(0, len(shot), size):
+                numbers = {frame.number for frame in shot[first : first + size]} & wanted
+                parts += [(index, shot, numbers)] if numbers else []
+        with ThreadPoolExecutor(self._elsewhere.count) as pool:
+            lanes = [pool.submit(self._paint_shot, *part) for part in parts]
+            try:
+                for lane in as_completed(lanes):
+                    lane.result()
+            except BaseException:
+                self._broken = True
+                raise
+
+    def _paint_shot(self, index: int, shot: Sequence[Chosen], left: set[int]) -> None:
+        while left and not self._is_stopped():
+            first = next(i for i, frame in enumerate(shot) if frame.number in left)
+            length = 1
+            while first + length < len(shot) and shot[first + length].number in left:
+                length += 1
+            left = left - self._paint_run(index, shot, first, length)
+
+    def _is_stopped(self) -> bool:
+        return self._broken or self._watch.stopped()
 
     def _paint_run(self, index: int, shot: Sequence[Chosen], first: int, length: int) -> set[int]:
         """Paint frames that follow each other; return those that are painted or have failed."""
         through: set[int] = set()
         start = self._start(shot[:first])
-        for made in paint(self._plan, self._painter, shot[first : first + length], start):
+        for made in self._painted_run(shot[first : first + length], start):
             through.add(made.chosen.number)
-            self._note(index, shot, made)
-            if self._watch.stopped():
+            with self._lock:
+                self._note(index, shot, made)
+            if self._is_stopped():
                 break
         else:
-            if not through:  # the source has ended early
+            if not through and not self._is_stopped():  # the source has ended early
                 numbers = {frame.number for frame in shot[first : first + length]}
                 for frame in shot[first : first + length]:
                     error = FilmError("the frame can no longer be read from the source")
                     self._fail(index, frame, None, frame, error, 0.0)
                 return numbers
         return through
+
+    def _painted_run(self, run: Sequence[Chosen], start: Start) -> Iterator[Made]:
+        if self._elsewhere is not None:
+            return self._elsewhere.paint(run, start, self._is_stopped)
+        return paint(self._plan, self._painter, run, start)
 
     def _paint_again(self, index: int, shot: Sequence[Chosen], turn: int) -> None:
         """Go through a shot once more, backwards every other time."""
@@ -355,6 +417,7 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
                     assert made.error is not None
                     raise made.error
                 chosen, facts = made.chosen, made.facts
+                assert made.frame is not None
                 alpha = joining.fitted(made.frame.alpha, made.picture)
                 target.add(made.picture, chosen.time, chosen.duration, alpha)
                 count += 1

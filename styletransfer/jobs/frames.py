@@ -60,8 +60,10 @@ class Made:
 
     Attributes
     ----------
-    chosen, frame
+    chosen : Chosen
         Which one.
+    frame : Frame or None
+        As it was read; None where another machine has read it.
     seconds : float
         How long it took.
     before, anchor : Chosen or None
@@ -75,7 +77,7 @@ class Made:
     """
 
     chosen: Chosen
-    frame: Frame
+    frame: Frame | None
     seconds: float
     before: Chosen | None
     anchor: Chosen

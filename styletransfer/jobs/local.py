@@ -14,7 +14,15 @@ from styletransfer.jobs import plot, recipe
 from styletransfer.jobs.pictures import Pictures, read
 from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
-from styletransfer.progress import Begun, Download, FilmProgress, PaintingProgress, Progress, Stop
+from styletransfer.progress import (
+    BatchProgress,
+    Begun,
+    Download,
+    FilmProgress,
+    PaintingProgress,
+    Progress,
+    Stop,
+)
 from styletransfer.settings import Settings
 from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
 from styletransfer.transfer.forecast import Forecast
@@ -22,7 +30,7 @@ from styletransfer.transfer.forecast import Forecast
 logger = logging.getLogger(__name__)
 
 
-Step = Progress | PaintingProgress | FilmProgress | Download | Begun
+Step = Progress | PaintingProgress | FilmProgress | BatchProgress | Download | Begun
 """What somebody who watches is told."""
 
 
@@ -34,7 +42,8 @@ class Watch:
     ----------
     tell : callable
         Gets a `Begun` before each picture, a `Progress` after each iteration, a `PaintingProgress`
-        while a large picture is painted in one pass, and a `Download` while networks are fetched.
+        while a large picture is painted in one pass, and a `Download` while networks are fetched;
+        of a cluster a `BatchProgress` after each picture.
     stopped : callable
         Asked between evaluations; where it returns true, the run ends with the best image so far.
     verbose : bool
@@ -76,12 +85,17 @@ class Outcome:
 
 
 def make_all(
-    tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
+    tasks: Sequence[Task],
+    machine: Machine,
+    watch: Watch,
+    like: Recipe | None = None,
+    open_network: Callable[[str, Machine, Watch], StyleTransfer] | None = None,
 ) -> Iterator[Outcome]:
     """Make pictures one after the other, and yield what became of each.
 
     One that fails does not keep the others from being made. After one that was stopped there is no
-    further one. `like` is the picture that is repeated: what is different now is told.
+    further one. `like` is the picture that is repeated: what is different now is told. Networks
+    are got by `open_network`, by default `open_transfer`.
 
     Raises
     ------
@@ -102,7 +116,7 @@ def make_all(
         if transfer is None or task.settings.model != model:
             transfer = None  # its memory is free before another network is loaded
             model = task.settings.model
-            transfer = open_transfer(model, machine, watch)
+            transfer = (open_network or open_transfer)(model, machine, watch)
             if like is not None:
                 recipe.warn_of_differences(like, model, *_place(transfer, machine))
         outcome = _make(transfer, task, pictures, machine, watch)
@@ -149,15 +163,6 @@ def open_transfer(model: str, machine: Machine, watch: Watch) -> StyleTransfer:
         tile=machine.tile,
         memory_limit=machine.memory_limit,
     )
-
-
-def make_with(transfer: StyleTransfer, task: Task, machine: Machine, watch: Watch) -> Outcome:
-    """Make one picture with a network that is open; see `make_all`."""
-    try:
-        pictures = read(task, {})
-    except Exception as error:
-        return Outcome(task, error=error)
-    return _make(transfer, task, pictures, machine, watch)
 
 
 def _make(
@@ -230,6 +235,8 @@ def _write(
     parameters = recipe.describe_run(
         task, pictures.digests, recipe.circumstances(*_place(transfer, machine)), summary
     )
+    if summary.restarted:
+        parameters = recipe.of_restarted(parameters)
     output = images.save_somewhere(
         task.output, result, pictures.alpha, task.extras.depth, parameters
     )

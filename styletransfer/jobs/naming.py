@@ -65,6 +65,8 @@ def _addition(task: Task, differs: Sequence[str]) -> str:
         if name in _IN_THE_NAME or name not in values:
             return ""
         value = values[name]
+        if value is None:  # nothing in a name says that it is not given
+            return ""
         text = compact(value) if isinstance(value, float) else str(value)
         if not re.fullmatch(r"[\w.+-]+", text):
             return ""

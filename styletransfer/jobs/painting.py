@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from styletransfer import images
 from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.feedforward import Stylizer
+from styletransfer.feedforward.stylizer import ARBITRARY, check_size
 from styletransfer.images import colour, sizes
 from styletransfer.images.reading import over_white
 from styletransfer.jobs import recipe
@@ -21,6 +22,7 @@ from styletransfer.jobs.recipe import Recipe
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import PaintingProgress, Stop
 from styletransfer.settings import Painting
+from styletransfer.settings.choices import IN_ONE_PASS
 from styletransfer.settings.painting import RANGES
 
 logger = logging.getLogger(__name__)
@@ -61,9 +63,15 @@ class PaintedOutcome(Outcome):
 
 
 def make_all(
-    tasks: Sequence[Task], machine: Machine, watch: Watch, like: Recipe | None = None
+    tasks: Sequence[Task],
+    machine: Machine,
+    watch: Watch,
+    like: Recipe | None = None,
+    open_network: Callable[[Painting, Machine, Watch], Stylizer] | None = None,
 ) -> Iterator[PaintedOutcome]:
     """Paint pictures one after the other, and yield what became of each; one may fail.
+
+    The network is got by `open_network`, by default `open_stylizer`.
 
     Raises
     ------
@@ -75,8 +83,15 @@ def make_all(
     for task in tasks:
         if watch.stopped():
             return
+        try:
+            check_style(_settings(task), bool(task.styles))
+            pictures = read(task, known)
+            content = _at_size(_settings(task), pictures.content)
+        except Exception as error:
+            yield PaintedOutcome(task, error=error)
+            continue
         if stylizer is None:
-            stylizer = open_stylizer(_settings(task), machine, watch)
+            stylizer = (open_network or open_stylizer)(_settings(task), machine, watch)
             if like is not None:
                 place = (stylizer.device, machine.threads, stylizer.weights_digest)
                 recipe.warn_of_differences(like, _settings(task).model, *place)
@@ -84,37 +99,26 @@ def make_all(
                 logger.info(
                     "no --style is given: style 0 of 0 to %d is painted", stylizer.styles - 1
                 )
-        yield paint_with(stylizer, task, machine, watch, known)
-
-
-def paint_with(
-    stylizer: Stylizer,
-    task: Task,
-    machine: Machine,
-    watch: Watch,
-    known: dict[Path, tuple[str, np.ndarray]],
-) -> PaintedOutcome:
-    """Paint one picture with a network that is open; `known` keeps the paintings, see `read`."""
-    try:
-        pictures = read(task, known)
-        start = time.perf_counter()
-        result = _painted(stylizer, _settings(task), pictures, watch)
-        size = (result.shape[1], result.shape[0])
-        painted = Painted(size, time.perf_counter() - start)
-        around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
-        stored = recipe.describe_run(task, pictures.digests, around, painted)
-        output = _write(task, pictures, result, stored)
-    except Exception as error:
-        return PaintedOutcome(task, error=error)
-    return PaintedOutcome(task, output=output, painted=painted)
+        try:
+            start = time.perf_counter()
+            result = _painted(stylizer, _settings(task), content, pictures.styles, watch)
+            size = (result.shape[1], result.shape[0])
+            painted = Painted(size, time.perf_counter() - start)
+            around = recipe.circumstances(stylizer.device, machine.threads, stylizer.weights_digest)
+            stored = recipe.describe_run(task, pictures.digests, around, painted)
+            output = _write(task, pictures, result, stored)
+        except Exception as error:
+            yield PaintedOutcome(task, error=error)
+        else:
+            yield PaintedOutcome(task, output=output, painted=painted)
 
 
 def sheet(task: Task, machine: Machine, watch: Watch) -> Path:
     """Write a contact sheet of a task's photo in all styles of its network; return where it is."""
     settings = _settings(task)
-    stylizer = open_stylizer(settings, machine, watch)
-    if stylizer.styles == 0:
+    if settings.model == ARBITRARY:
         raise UsageError("the styles of arbitrary are paintings, which no sheet holds; give -m")
+    stylizer = open_stylizer(settings, machine, watch)
     start = time.perf_counter()
     pictures = read(task, {})
     photo = pictures.content
@@ -152,16 +156,25 @@ def open_stylizer(settings: Painting, machine: Machine, watch: Watch) -> Stylize
     )
 
 
-def style_of(settings: Painting, stylizer: Stylizer, paintings: Sequence[np.ndarray]) -> Any:
-    """Return the style for `Stylizer.stylize`: paintings, or what a network has of its own."""
+def check_style(settings: Painting, paintings: bool) -> None:
+    """Refuse a style that a network known by its name has not, before that is fetched."""
     if paintings and settings.style is not None:
         raise UsageError("paintings and --style exclude each other; leave one of them out")
+    if settings.model == ARBITRARY and not paintings:
+        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
+    if settings.model != ARBITRARY and settings.model in IN_ONE_PASS and paintings:
+        raise UsageError(
+            f"{settings.model} has styles of its own; choose one by --style, or give no -m"
+        )
+
+
+def style_of(settings: Painting, stylizer: Stylizer, paintings: Sequence[np.ndarray]) -> Any:
+    """Return the style for `Stylizer.stylize`: paintings, or what a network has of its own."""
+    check_style(settings, bool(paintings))
     if stylizer.styles and paintings:
         raise UsageError(
             f"{settings.model} has styles of its own; choose one by --style, or give no -m"
         )
-    if not stylizer.styles and not paintings:
-        raise UsageError("there is no -s; give a painting, or a network with styles by -m")
     return list(paintings) or settings.style
 
 
@@ -170,15 +183,24 @@ def _settings(task: Task) -> Painting:
     return task.settings
 
 
-def _painted(
-    stylizer: Stylizer, settings: Painting, pictures: Pictures, watch: Watch
-) -> np.ndarray:
-    """Return a task's picture."""
-    content = pictures.content
+def _at_size(settings: Painting, photo: np.ndarray) -> np.ndarray:
+    """Return a photo at the size that is asked for, which no network's size depends on."""
     if settings.length is not None:
-        content = resized(content, settings.length / max(content.shape[:2]))
+        photo = resized(photo, settings.length / max(photo.shape[:2]))
+    check_size(photo.shape)
+    return photo
+
+
+def _painted(
+    stylizer: Stylizer,
+    settings: Painting,
+    content: np.ndarray,
+    paintings: Sequence[np.ndarray],
+    watch: Watch,
+) -> np.ndarray:
+    """Return a photo painted."""
     method, when = settings.preserve_colors or ("", "")
-    styles = list(pictures.styles)
+    styles = list(paintings)
     if when == "before":
         styles = [colour.match(style, content, method) for style in styles]
     style = style_of(settings, stylizer, styles)

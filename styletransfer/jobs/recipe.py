@@ -26,7 +26,8 @@ from styletransfer.settings import (
 
 logger = logging.getLogger(__name__)
 
-GRID, SHEET = "grid", "sheet"
+GRID, SHEET, RESTARTED = "grid", "sheet", "restarted"
+_PATHS = {"model", "init"}  # parameters that may be a path
 
 COMMANDS: Mapping[type[Options], str] = {Settings: "image", Painting: "stylize"}
 
@@ -87,14 +88,16 @@ def describe_run(
     they were given.
     """
     files = {
-        kind: [[str(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
+        kind: [[task.name_of(path), seen] for path, seen in zip(paths, digests[kind], strict=True)]
         for kind, paths in task.files.items()
     }
     if task.streamed_in:
         files["content"][0][0] = namedfiles.STDIN
+    settings = task.settings.plain()
+    settings |= {name: task.name_of(str(settings[name])) for name in _PATHS & settings.keys()}
     return {
         **circumstances,
-        "settings": task.settings.plain(),
+        "settings": settings,
         "files": files,
         "depth": task.extras.depth,
         "iterations": end.iterations,
@@ -113,6 +116,11 @@ def of_sheet(stored: Mapping[str, object], axes: Mapping[str, Sequence[str]]) ->
     `axes` are the values that its parameters have on it, and the preset's or presets' names.
     """
     return {**stored, SHEET: {name: list(values) for name, values in axes.items()}}
+
+
+def of_restarted(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return what is stored in a picture whose minimiser, SciPy's, began anew on the way."""
+    return {**stored, RESTARTED: True}
 
 
 def circumstances(device: str, threads: int, weights: str) -> dict[str, object]:
@@ -352,6 +360,8 @@ def warn_of_differences(
     if model == recipe.values.get("model"):
         pairs.append(("weights", then.get("weights"), weights))
     told = [f"{name} {_shown(old)} -> {_shown(new)}" for name, old, new in pairs if old != new]
+    if then.get(RESTARTED):
+        told.append("its run was interrupted, and lbfgsb began anew in the middle")
     if told:
         logger.warning("%s may not come out the same: %s", recipe.picture, ", ".join(told))
 

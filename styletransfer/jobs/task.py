@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +96,8 @@ class Task:
         What else comes out.
     streamed_in : bool
         Whether the content came from standard input; its file does not last.
+    names : mapping of str to str
+        What paths are called where they lie elsewhere than where they were given, as on a cluster.
     """
 
     content: Path
@@ -106,11 +108,16 @@ class Task:
     content_mask: Path | None = None
     extras: Extras = field(default_factory=Extras)
     streamed_in: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, path: Path | str) -> str:
+        """Return what a path is called in what is stored and told."""
+        return self.names.get(str(path), str(path))
 
     @property
     def title(self) -> str:
         """What the content is called in messages."""
-        return "standard input" if self.streamed_in else str(self.content)
+        return "standard input" if self.streamed_in else self.name_of(self.content)
 
     @property
     def files(self) -> dict[str, Sequence[Path]]:

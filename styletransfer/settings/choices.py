@@ -18,6 +18,9 @@ PAINTERS = ("multistyle26", "arbitrary_predict", "arbitrary_transform")
 SAMPLES = "samples"
 """The network that is part of this project: multistyle26 and the styles of its sample pictures."""
 
+IN_ONE_PASS = ("arbitrary", PAINTERS[0], SAMPLES)
+"""What a network that paints in one pass is called."""
+
 COLOUR_METHODS: Mapping[str, tuple[str, ...]] = {
     "luminance": ("after",),
     "lab": ("after",),

@@ -54,7 +54,7 @@ STEEPEST = 20
 def _is_init(text: str) -> bool:
     if is_number(text):
         return abs(float(text)) <= STEEPEST
-    return text in ("content", "mixed", "stylized") or is_picture(text)
+    return text in ("content", "mixed", "colours", "stylized") or is_picture(text)
 
 
 def is_number(text: str) -> bool:
@@ -134,13 +134,13 @@ class Settings(Options):
     init: str = option(
         "content",
         Text(
-            "content, mixed, stylized, a file, or the exponent of a noise such as -1"
+            "content, mixed, colours, stylized, a file, or the exponent of a noise such as -1"
             f" (within {STEEPEST} of 0)",
             _is_init,
             "INIT",
         ),
-        "the first image: content, mixed, stylized (painted in one pass by a network), the"
-        " exponent of a noise such as -1 or 0, or a file",
+        "the first image: content, mixed, colours (the content in the style's colours), stylized"
+        " (painted in one pass by a network), the exponent of a noise such as -1 or 0, or a file",
         "picture",
         "-i",
         "--init",

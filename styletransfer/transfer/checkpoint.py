@@ -35,7 +35,7 @@ SECONDS = 60.0
 CHANGEABLE = frozenset({"n_iter", "time"})
 """Parameters that may differ from those of the run that is gone on with."""
 
-_FORMAT = 1
+_FORMAT = 2
 _IMAGE = "image"
 _STATE = "state/"
 
@@ -333,7 +333,7 @@ def tell(path: Path, begun: Point | None, settings: Settings) -> None:
     if begun is None:
         logger.info("there is no checkpoint %s: the run begins at its first iteration", path)
         return
-    anew = begun.state is None and begun.ended is None and begun.done < settings.n_iter
+    anew = begins_anew(begun, settings)
     logger.info(
         "going on after iteration %d of %d, from %s%s",
         begun.iteration,
@@ -344,6 +344,11 @@ def tell(path: Path, begun: Point | None, settings: Settings) -> None:
         if anew
         else "",
     )
+
+
+def begins_anew(begun: Point, settings: Settings) -> bool:
+    """Whether the minimiser, SciPy's, goes on from the image alone: its state is not known."""
+    return begun.state is None and begun.ended is None and begun.done < settings.n_iter
 
 
 def _refusal(path: Path, what: str) -> UsageError:

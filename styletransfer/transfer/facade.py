@@ -22,6 +22,7 @@ from styletransfer.settings import Settings, make, presets
 from styletransfer.transfer import checkpoint as checkpoints
 from styletransfer.transfer import goals, inputs, stages
 from styletransfer.transfer.checkpoint import Checkpoints, Keeper, Point
+from styletransfer.transfer.firstimage import coloured
 from styletransfer.transfer.forecast import Forecast, forecast
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.options import Options
@@ -158,10 +159,10 @@ class StyleTransfer:
         n_iter : int
             The most iterations of the optimiser.
         init : str, float, path or ndarray
-            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), ``"stylized"``
-            (the content as a network paints it in one pass, in the style; it is fetched on first
-            use), an image, its path, or the exponent of a noise whose amplitude goes with that
-            power of the frequency.
+            The first image: ``"content"``, ``"mixed"`` (95 % content, 5 % style), ``"colours"``
+            (the content in the style's colours), ``"stylized"`` (the content as a network paints it
+            in one pass, in the style; it is fetched on first use), an image, its path, or the
+            exponent of a noise whose amplitude goes with that power of the frequency.
         verbose : bool
             Whether to log a line for each iteration.
         callback : callable, optional
@@ -226,8 +227,8 @@ class StyleTransfer:
 
             with self._turn:
                 keeper, begun = self._checkpoints(checkpoint, settings, network, given)
-                if isinstance(given.init, str) and given.init == "stylized" and begun is None:
-                    given = self._stylized(given, settings, display)
+                if isinstance(given.init, str) and given.init in _MADE and begun is None:
+                    given = self._begun(given, settings, display)
                 result, error = run(
                     self._problems,
                     settings,
@@ -293,16 +294,18 @@ class StyleTransfer:
         with self._turn:
             return forecast(self._problems, settings, _changed(self.network, settings), given)
 
-    def _stylized(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
-        """Return what a run begins with, its first image painted in one pass."""
-        from styletransfer.transfer import stylized  # here: few runs need it, and it takes a while
-
+    def _begun(self, given: Inputs, settings: Settings, display: Display) -> Inputs:
+        """Return what a run begins with, its first image made of content and styles."""
         first = stages.plan(settings, given.content.shape, self.network.input_size)[0]
         weights = goals.style_weights(settings, len(given.styles))
+        size = first.size(given.content.shape)
+        if isinstance(given.init, str) and given.init == "colours":
+            return replace(given, init=coloured(given, weights, size))
+        from styletransfer.transfer import stylized  # here: few runs need it, and it takes a while
+
         if self._painter is None:
             fetching = self._fetching or display.show
             self._painter = stylized.painter(self.device, self._models, fetching)
-        size = first.size(given.content.shape)
         return replace(given, init=stylized.paint(self._painter, given, weights, size))
 
     @property
@@ -342,6 +345,9 @@ class StyleTransfer:
             raise UsageError("there is no image: the run was broken off before its first step")
         return to_picture(result.image) if restored else images.deprocess(result.image, mean)
 
+
+_MADE = ("colours", "stylized")
+"""First images that are made of content and styles."""
 
 _USUAL = {"length": 512, "ratio": 1e5, "n_iter": 512, "init": "-1"}
 """The defaults of `StyleTransfer.transfer_style`."""

@@ -1,8 +1,13 @@
 """The image that an optimisation starts from."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from styletransfer import images
+from styletransfer.images import colour
+from styletransfer.images.sizes import resize_smoothly
+from styletransfer.transfer.inputs import Inputs
 
 CONTENT_SHARE = 0.95
 """How much of the first image is the content with ``init="mixed"``; the rest is the style."""
@@ -43,6 +48,42 @@ def first_image(
         stretched = images.preprocess(images.resize(images.deprocess(style, mean), size), mean)
         return CONTENT_SHARE * content + (1 - CONTENT_SHARE) * stretched
     return images.preprocess(_noise(size, float(init), np.random.default_rng(seed)), mean)
+
+
+def coloured(given: Inputs, weights: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+    """Return the content in the colours of the styles, float RGB in [0, 1], of a height and width.
+
+    Its mean and covariance become theirs. Several styles are blended by their weights; with masks
+    each is where its mask is, and the content where none is.
+    """
+    content = resize_smoothly(given.content, size)
+
+    def restyle(style: np.ndarray) -> np.ndarray:
+        return colour.match(content, style, "covariance")
+
+    if given.style_masks:
+        return by_masks(restyle, content, given, weights).astype(np.float32)
+    matched = [restyle(style) for style in given.styles]
+    return np.average(matched, axis=0, weights=weights).astype(np.float32)
+
+
+def by_masks(
+    restyle: Callable[[np.ndarray], np.ndarray],
+    content: np.ndarray,
+    given: Inputs,
+    shares: Sequence[float],
+) -> np.ndarray:
+    """Return the content (H, W, 3) as `restyle` makes it of each style, where its mask is."""
+    total, painting = np.zeros(content.shape[:2]), np.zeros(content.shape)
+    for style, mask, share in zip(given.styles, given.style_masks, shares, strict=True):
+        counts = share * resize_smoothly(mask, content.shape[:2])
+        painting += counts[..., np.newaxis] * restyle(style)
+        total += counts
+    mean = painting / np.where(total > 0, total, 1)[..., np.newaxis]
+    # Where masks fade out, so does the painting.
+    faded = np.minimum(total / max(shares), 1)[..., np.newaxis]
+    blended: np.ndarray = content + faded * (mean - content)
+    return blended
 
 
 def _noise(size: tuple[int, int], exponent: float, random: np.random.Generator) -> np.ndarray:

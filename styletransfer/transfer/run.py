@@ -15,7 +15,7 @@ from styletransfer.optim import Iterate, Stop, minimise, stretched
 from styletransfer.progress import Progress
 from styletransfer.settings import Settings, compact
 from styletransfer.text import counted
-from styletransfer.transfer.checkpoint import Keeper, Point
+from styletransfer.transfer.checkpoint import Keeper, Point, begins_anew
 from styletransfer.transfer.firstimage import first_image
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.problem import ProblemMaker
@@ -53,6 +53,9 @@ class Summary:
         Time from the images to the result.
     limit : float or None
         The seconds that it was given.
+    restarted : bool
+        Whether it went on from a checkpoint of SciPy's minimiser, which then began anew: a run
+        that is not interrupted makes a slightly different picture.
     """
 
     iterations: int
@@ -62,6 +65,7 @@ class Summary:
     stop: Stop
     seconds: float
     limit: float | None = None
+    restarted: bool = False
 
     @property
     def reason(self) -> str:
@@ -245,6 +249,7 @@ class _Course:
         self._terms: dict[float, dict[str, float]] = {}
         self._stage = self._start = self._before = self._evaluations = 0
         self._started = time.monotonic()
+        self._restarted = False
 
     @property
     def improved(self) -> bool:
@@ -259,6 +264,7 @@ class _Course:
         self.style = point.first_style, point.last_style
         self._evaluations = point.evaluations
         self._first_loss, self._loss = point.first_loss, point.loss
+        self._restarted = begins_anew(point, self._settings)
 
     def begin(self, objective: Objective, first: np.ndarray, stage: int, done: int) -> None:
         """Go over to another objective; the count of iterations goes on.
@@ -353,6 +359,7 @@ class _Course:
             Stop.ITERATIONS if done else stop,
             time.monotonic() - self._started,
             self._settings.time,
+            self._restarted,
         )
 
 

@@ -11,6 +11,7 @@ from styletransfer.feedforward.stylizer import SMALLEST
 from styletransfer.images.sizes import resize_smoothly
 from styletransfer.progress import Download
 from styletransfer.runtime.devices import Device
+from styletransfer.transfer.firstimage import by_masks
 from styletransfer.transfer.inputs import Inputs
 
 LONGEST = 448
@@ -51,21 +52,11 @@ def paint(
     scale = min(LONGEST / max(size), 1.0)
     content = resize_smoothly(given.content, tuple(max(round(scale * n), SMALLEST) for n in size))
     if given.style_masks:
-        painting = _by_masks(stylizer, content, given, weights)
+
+        def restyle(style: np.ndarray) -> np.ndarray:
+            return stylizer.stylize(content, style)
+
+        painting = by_masks(restyle, content, given, weights)
     else:
         painting = stylizer.stylize(content, given.styles, style_weights=weights)
     return resize_smoothly(painting, size).astype(np.float32)
-
-
-def _by_masks(
-    stylizer: Stylizer, content: np.ndarray, given: Inputs, shares: Sequence[float]
-) -> np.ndarray:
-    total, painting = np.zeros(content.shape[:2]), np.zeros(content.shape)
-    for style, mask, share in zip(given.styles, given.style_masks, shares, strict=True):
-        counts = share * resize_smoothly(mask, content.shape[:2])
-        painting += counts[..., np.newaxis] * stylizer.stylize(content, style)
-        total += counts
-    mean = painting / np.where(total > 0, total, 1)[..., np.newaxis]
-    # Where masks fade out, so does the painting.
-    faded = np.minimum(total / max(shares), 1)[..., np.newaxis]
-    return content + faded * (mean - content)

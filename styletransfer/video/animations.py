@@ -14,7 +14,7 @@ from styletransfer.video.facts import Colour, Source
 from styletransfer.video.frame import Frame
 from styletransfer.video.ranges import Range
 
-TIME_BASE = Fraction(1, 1000)
+TIME_BASE, _GIF_TIME_BASE = Fraction(1, 1000), Fraction(1, 100)
 # What browsers show a frame for that is said to last no time at all.
 _NO_TIME = Fraction(1, 10)
 _SIGNATURES = (b"GIF87a", b"GIF89a", b"\x89PNG\r\n\x1a\n")
@@ -41,7 +41,7 @@ def probe(path: Path) -> Source:
             height=image.height,
             frames=frames,
             rate=None,
-            time_base=TIME_BASE,
+            time_base=_GIF_TIME_BASE if image.format == "GIF" else TIME_BASE,
             duration=None,
             alpha=alpha,
             colour=Colour(0, 1, 13, True, "rgba"),

@@ -17,7 +17,7 @@ from typing import Any
 from styletransfer.errors import DamagedFilmError, FilmError
 from styletransfer.images import MAX_PIXELS
 from styletransfer.text import clause
-from styletransfer.video import colours, extra
+from styletransfer.video import colours, extra, interlaced
 from styletransfer.video.facts import DEFAULT_RATE, Source
 from styletransfer.video.frame import Frame
 from styletransfer.video.ranges import Range
@@ -236,6 +236,10 @@ def _declared(stream: Any, start: Fraction) -> Fraction | None:
 
 def _images(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
     """Yield what can be decoded of a stream, in the order of showing."""
+    return interlaced.whole(_as_coded(container, stream, faults))
+
+
+def _as_coded(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
     av = extra.av()
     packets = container.demux(stream)
     while True:

@@ -8,6 +8,9 @@ DEFAULT_RATE = Fraction(25)
 """Frames a second of pictures that have no times of their own."""
 
 
+_HIGH_RANGE = {16: "PQ", 18: "HLG"}
+
+
 @dataclass(frozen=True)
 class Colour:
     """How the colours of a film are coded, by the numbers of ITU-T H.273; 2 is unspecified."""
@@ -82,3 +85,14 @@ class Source:
     has_audio: bool = False
     loops: int = 0
     files: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def caution(self) -> str | None:
+        """A sentence on what is not done right with such a film, if there is any."""
+        high = _HIGH_RANGE.get(self.colour.transfer)
+        if high is None:
+            return None
+        return (
+            f"the film's colours are those of {high} (HDR), which look pale to a network that"
+            " paints: it is painted as it is; for true colours convert it to SDR first"
+        )

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -133,16 +133,17 @@ class _Worker:
         if not isinstance(task, Task):
             return self._film(task)
         if isinstance(task.settings, Painting):
-            painter = self._painter(task.settings)
-            outcome: Any = painting.paint_with(painter, task, self._machine, self._watch, {})
-            facts: dict[str, Any] = {}
-            if outcome.painted is not None:
-                facts = {"size": outcome.painted.size, "seconds": outcome.painted.seconds}
-        else:
-            outcome = local.make_with(
-                self._transfer(task.settings.model), task, self._machine, self._watch
+            outcomes: Iterator[Any] = painting.make_all(
+                [task], self._machine, self._watch, None, lambda how, *_: self._painter(how)
             )
-            facts = _facts(outcome)
+        else:
+            outcomes = local.make_all(
+                [task], self._machine, self._watch, None, lambda model, *_: self._transfer(model)
+            )
+        outcome = next(outcomes, None)
+        if outcome is None:
+            return Made("", "", True, {})
+        facts = _facts(outcome)
         error = "" if outcome.error is None else orders.sentence(outcome.error, Path())
         result = "" if outcome.output is None else outcome.output.name
         if result:
@@ -232,6 +233,8 @@ class _Worker:
 
 
 def _facts(outcome: local.Outcome) -> dict[str, Any]:
+    if isinstance(outcome, painting.PaintedOutcome) and outcome.painted is not None:
+        return {"size": outcome.painted.size, "seconds": outcome.painted.seconds}
     summary = outcome.summary
     if summary is None:
         return {}

@@ -13,6 +13,7 @@ from styletransfer import caffe
 from styletransfer.errors import UsageError
 from styletransfer.networks import CLASSIFIERS, MEAN, NETWORKS
 from styletransfer.networks.classifiers import SUFFIX
+from styletransfer.settings.choices import IN_ONE_PASS
 from styletransfer.text import clause, suggestion
 from styletransfer.weights import store
 from styletransfer.weights.acquisition import Report
@@ -96,6 +97,12 @@ def load_classifier(name: str, models: str | Path | None, report: Report) -> Loa
 
 
 def _from_folder(name: object, whole: bool = False) -> LoadedNetwork:
+    is_file = str(name).endswith(".onnx") and os.path.isfile(str(name))
+    if (isinstance(name, str) and name in IN_ONE_PASS) or is_file:
+        raise UsageError(
+            f"{clause(repr(name), 200)} is a network that paints in one pass, not one to optimise"
+            f" with; use styletransfer stylize -m {clause(name, 200)}"
+        )
     if not (isinstance(name, str | os.PathLike) and os.path.isdir(name)):
         raise UsageError(
             f"{clause(repr(name), 200)} is neither a network nor a folder; choose one of"

@@ -21,5 +21,5 @@ def style_py(*arguments, **options):
 def short(quick_network):
     """Arguments of the shortest run on real weights."""
     name, folder = quick_network
-    arguments = ["-s", STYLE, "-c", CONTENT, "-m", name, "-n", 1, "-l", 64, "-g", -1]
+    arguments = ["-s", STYLE, "-c", CONTENT, "-m", name, "-n", 1, "-l", 80, "--any-size", "-g", -1]
     return [*map(str, arguments), "--optimizer", "lbfgs", "--models", str(folder)]

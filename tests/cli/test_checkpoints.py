@@ -84,6 +84,18 @@ def test_an_interrupted_run_goes_on(run, stop_after, tmp_path):
     assert not place.exists()
 
 
+def test_that_scipy_began_anew_is_stored(run, stop_after, tmp_path):
+    arguments = ("-o", tmp_path / "x.png", "--optimizer", "lbfgsb", "--checkpoint")
+    stop_after(2)
+    run(*arguments)
+    stop_after(None)
+    assert "restarted" not in images.read_parameters(tmp_path / "x.png")
+    run(*arguments, "--resume")
+    assert images.read_parameters(tmp_path / "x.png")["restarted"] is True
+    _, _, log = run("-o", tmp_path / "again.png", "--like", tmp_path / "x.png")
+    assert "its run was interrupted, and lbfgsb began anew in the middle" in log
+
+
 def test_a_seed_of_ones_own_is_compared(run, stop_after, tmp_path):
     stop_after(2)
     arguments = ("-o", tmp_path / "x.png", "-i", "-1", "--seed")

@@ -1,6 +1,7 @@
 """Signals: the best picture is saved, and the exit code says which signal it was."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from styletransfer import images
 from tests.cli.conftest import CONTENT, STYLE
 from tests.conftest import ROOT
+from tests.feedforward.networks import candy
 
 
 def heed_signals() -> None:
@@ -56,7 +58,7 @@ def test_a_signal_saves_the_best_image(tmp_path, short, numbers, code):
     assert ended in [code, *late]
     assert "Traceback" not in err
     assert "stopped because interrupted" in out
-    assert images.load(output).shape == (224, 337, 3)
+    assert images.load(output).shape == (53, 80, 3)
     assert images.read_parameters(output)["reason"] == "interrupted"
     assert list(tmp_path.iterdir()) == [output]
 
@@ -108,6 +110,39 @@ def test_interrupt_before_there_is_an_image(tmp_path):
     assert done.returncode == 130
     assert done.stderr == "interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["image", "stylize"])
+def test_an_interrupted_batch_says_how_to_go_on(tmp_path, short, command):
+    shutil.copy(CONTENT, tmp_path / "dog.jpg")
+    # The signal comes while the second picture is read.
+    code = (
+        "import sys, signal, styletransfer.jobs.pictures as p\n"
+        "from styletransfer import cli\n"
+        "whole = p.read\n"
+        "def read(task, known):\n"
+        "    if 'dog' in str(task.content): signal.raise_signal(2)\n"
+        "    return whole(task, known)\n"
+        "p.read = read\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    net = tmp_path / "sweet.onnx"
+    net.write_bytes(candy(64).SerializeToString())
+    pictures = ["-c", CONTENT, tmp_path / "dog.jpg", "-o", f"{tmp_path / 'out'}/"]
+    # The flags of `short` but for its one picture.
+    rest = [*short[:2], *short[4:]] if command == "image" else ["-m", net, "-l", 64]
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, *map(str, [*rest, *pictures])],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        preexec_fn=heed_signals,
+    )
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "interrupted"
+    assert done.stdout.splitlines()[-1] == (
+        "1 of 2 pictures made, 1 not begun; the same command goes on with the rest"
+    )
 
 
 @pytest.mark.parametrize("module", ["numpy", "onnx", "argparse", "styletransfer.cli.parser"])

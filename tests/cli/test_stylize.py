@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styletransfer import cli, images
+from styletransfer import cli, images, weights
 from styletransfer.feedforward import Stylizer
 from styletransfer.jobs import command
 from tests.conftest import MODELS, ROOT
@@ -286,6 +286,40 @@ def test_arguments_that_cannot_work(run, tmp_path, monkeypatch, arguments, messa
     assert message in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model", "message"),
+    [
+        (("-s", NIGHT, "-l", 20), None, "a picture of 20 x 13 pixels cannot be painted"),
+        ((), None, "there is no -s; give a painting"),
+        (("--sheet",), None, "the styles of arbitrary are paintings"),
+        (("-s", NIGHT), "multistyle26", "multistyle26 has styles of its own"),
+        ((), "vgg16", "'vgg16' is a network to optimise with, and does not paint by itself; use"
+         " styletransfer image -m vgg16"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told_before_anything_is_fetched(
+    run, tmp_path, monkeypatch, arguments, model, message
+):
+    def fetched(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(weights, "load_ready", fetched)
+    code, out, err = run("-c", CAT, *arguments, "-o", tmp_path / "x.png", model=model)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_length_that_is_not_given_is_in_no_name(run, tmp_path):
+    for flags in (("-l", 64), (), ("-l", 96)):
+        (tmp_path / "y.jpg").write_bytes(CAT.read_bytes())
+        (tmp_path / "x.jpg").write_bytes(CAT.read_bytes())
+        arguments = ("-c", tmp_path / "x.jpg", tmp_path / "y.jpg", "-o", tmp_path / "out/")
+        assert run(*arguments, *flags, "--format", "png")[0] == 0
+    assert not [path for path in (tmp_path / "out").iterdir() if "None" in path.name]
+    assert len(list((tmp_path / "out").iterdir())) == 6
 
 
 def test_files_that_are_no_networks(run, tmp_path):

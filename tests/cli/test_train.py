@@ -46,6 +46,16 @@ def test_a_network_is_trained_and_exported(capsys, tmp_path, arguments):
     assert cli.main(["export", str(network), "-o", str(network)]) == 2
 
 
+def test_several_styles_may_be_given_one_by_one(capsys, tmp_path, arguments):
+    images.save(tmp_path / "red.png", picture(3, (40, 48)))
+    styles = ["-s", str(tmp_path / "style.png"), "-s", str(tmp_path / "red.png")]
+    flags = ["--set", "arch=multi", "--set", "steps=1"]
+    assert cli.main(["train", *arguments, *styles, *flags]) == 0
+    network = tmp_path / "models" / "small" / "small.onnx"
+    weights = onnxruntime.InferenceSession(network).get_inputs()[1]
+    assert weights.shape == [2]
+
+
 def test_a_style_is_added_to_a_base(capsys, tmp_path, arguments, loss_network):
     assert cli.main(["train", *arguments, "--set", "steps=1"]) == 0
     network = tmp_path / "models" / "small" / "small.onnx"

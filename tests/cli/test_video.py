@@ -18,6 +18,7 @@ from styletransfer.video import sink, source
 from styletransfer.video.order import Order
 from tests.conftest import ROOT
 from tests.feedforward.networks import candy
+from tests.video import clips
 
 pytest.importorskip("av", reason="films need the extra video")
 pytest.importorskip("cv2", reason="films need the extra video")
@@ -111,6 +112,24 @@ def test_what_cannot_work_is_told_in_a_sentence(run, clip, tmp_path, flags, sent
     assert code == 2
     assert sentence in err
     assert "Traceback" not in err
+
+
+def test_what_is_of_a_film_is_told(run, clip, net, tmp_path):
+    high = clips.write(tmp_path / "hdr.mkv", clips.pan(3), tags=(9, 1), transfer=16)
+    code, _, log = run(high, "-m", net, "-o", tmp_path / "x.gif")
+    assert code == 0
+    assert "colours are those of PQ (HDR)" in log
+    assert "keeps times to a 100th of a second" in log
+    code, _, log = run(tmp_path / "x.gif", "-m", net, "-o", tmp_path / "y.gif")
+    assert code == 0
+    assert "warning" not in log
+
+
+def test_tiles_are_of_optimisation(run, clip, net, tmp_path):
+    flags = ("-m", net, "-o", tmp_path / "x.mp4", "--memory-limit", "4G")
+    code, _, log = run(clip, *flags)
+    assert code == 2
+    assert "--memory-limit is of --method optimise" in log
 
 
 def test_no_film_is_told(run, clip, tmp_path):

@@ -111,3 +111,9 @@ def test_every_key_can_be_set(tmp_path):
     assert (settings.steps, settings.style_image, settings.flip) == (7, ("a.jpg",), False)
     with pytest.raises(UsageError, match="'steps'"):
         conffile.assigned(["steps"])
+
+
+def test_the_small_network_of_the_docs_is_one():
+    settings = configuration.read(conffile.read(ROOT / "docs" / "conf" / "small.yml"))
+    assert (settings.arch, settings.steps, settings.style_weight) == ("small", 4000, "auto")
+    assert (ROOT / settings.style_image[0]).is_file()

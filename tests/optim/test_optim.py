@@ -1,6 +1,7 @@
 """The minimisers on functions whose minimum is known."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from styletransfer.optim import (
     adam,
     from_arrays,
     lbfgs,
+    metric,
     to_arrays,
 )
 
@@ -141,12 +143,40 @@ def test_first_step_does_not_overshoot() -> None:
     assert np.abs(trials[1] - trials[0]).max() <= 1.01 * lbfgs.FIRST_CHANGE * 3
 
 
+def test_steps_grow_slowly_where_the_loss_hardly_bends() -> None:
+    """A pair almost without curvature says that the minimum is far beyond the bounds."""
+    trials = []
+
+    def slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+        trials.append(x.copy())
+        bend = np.float32(1e-3)
+        return float(np.sum(x + bend * x * x / 2)), 1 + bend * x
+
+    minimise("lbfgs", slope, 2, np.full(SHAPE, 0.4, np.float32))
+    first, second = (np.abs(b - a).max() for a, b in pairwise(trials[:3]))
+    assert second == pytest.approx(min(lbfgs.MOST_GROWTH * first, 1.4 - first), rel=1e-3)
+
+
+def test_lbfgs_pixels_near_their_bounds_go_there() -> None:
+    """And the others as if those were not there."""
+    method = Lbfgs(LOWER, UPPER)
+    state = method.start(Quadratic(), np.zeros(SHAPE, np.float32))
+    for _ in range(3):
+        method.step(Quadratic(), state)
+    state.image[:4] = -1 + 1e-3
+    state.gradient[:4] = np.abs(state.gradient).max()
+    direction = method._direction(state)
+    assert direction[:4] == pytest.approx(-1e-3, rel=1e-3)
+    state.gradient[4:] = 0
+    assert np.abs(method._direction(state)[4:]).max() == 0
+
+
 def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
-    """The direction from coefficients equals the textbook's recursion on the free pixels."""
+    """It equals the textbook's recursion on whole vectors, with the first matrix of `metric`."""
     random = np.random.default_rng(1)
-    n, m = 40, 4
-    image = random.normal(size=n).astype(np.float32)
-    curvature = np.exp(random.normal(size=n))
+    shape, m = (1, 2, 4, 5), 4
+    image = random.normal(size=shape).astype(np.float32)
+    curvature = np.exp(random.normal(size=shape))
 
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
         return float(np.sum(curvature * x * x) / 2), (curvature * x).astype(np.float32)
@@ -155,26 +185,24 @@ def test_lbfgs_direction_is_that_of_the_two_loops() -> None:
     state = method.start(function, image)
     for _ in range(7):
         assert method.step(function, state) is None
-    held = np.array([3, 17, 30])
-    projected = state.gradient.copy()
-    projected[held] = 0
+    held = np.zeros(image.size, bool)
+    held[[3, 17, 30]] = True
+    unit = np.eye(image.size, dtype=np.float32)
+    first = np.stack([metric.scaled(row, shape, state.gains) for row in unit])
 
-    pairs = []
-    for i in state.order:
-        s, y = (np.delete(state.vectors[j], held).astype(float) for j in (i, m + i))
-        pairs.append((s, y))
-    q = np.delete(projected, held).astype(float)
+    pairs = [[state.vectors[j].astype(float) for j in (i, m + i)] for i in state.order]
+    q = np.where(held, 0, state.gradient).astype(float)
     kept = []
     for s, y in reversed(pairs):
         kept.append(s @ q / (s @ y))
         q -= kept[-1] * y
     s, y = pairs[-1]
-    q *= (s @ y) / (y @ y)
+    q = np.where(held, 0, first @ np.where(held, 0, q)) * (s @ y) / (y @ first @ y)
     for (s, y), alpha in zip(pairs, reversed(kept), strict=True):
         q += (alpha - y @ q / (s @ y)) * s
-    direction = lbfgs._direction(state, projected, held)
+    direction = lbfgs._newton(state, held)
     assert direction[held] == pytest.approx(0)
-    assert np.delete(direction, held) == pytest.approx(-q, rel=1e-3, abs=1e-4 * np.abs(q).max())
+    assert direction[~held] == pytest.approx(q[~held], rel=1e-3, abs=1e-4 * np.abs(q).max())
 
 
 def test_adam_step_by_hand() -> None:

@@ -124,6 +124,7 @@ def test_scipy_begins_anew_from_the_image_and_says_so(transfer, tmp_path, caplog
     assert end.last_loss < arrayfile.read_facts(file)["point"]["loss"]
     assert "going on after iteration 2 of 4" in caplog.text
     assert "lbfgsb (SciPy's) begins anew there" in caplog.text
+    assert end.restarted
 
 
 def test_limits_may_change(transfer, tmp_path):
@@ -292,7 +293,7 @@ NAN = np.full((1, 3, 32, 48), np.nan, np.float32)
         {"point": {"loss": "1"}},
         {"point": {"iteration": True}},
         {"point": {"ended": "never"}},
-        {"format": 2},
+        {"format": 1},
         {"settings": 3},
         {"point": []},
     ],

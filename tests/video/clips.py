@@ -47,6 +47,7 @@ def write(
     sound_codec: str = "aac",
     gop: int = 12,
     aspect: Fraction | None = None,
+    transfer: int | None = None,
 ) -> Path:
     """Write a film; `times` are of the frames, in ticks of the time base."""
     times = list(times or range(len(frames)))
@@ -65,6 +66,8 @@ def write(
             stream.codec_context.sample_aspect_ratio = aspect
         if tags:
             stream.codec_context.colorspace, stream.codec_context.color_range = tags
+        if transfer:
+            stream.codec_context.color_trc = transfer
         if rotation:
             stream.set_display_rotation(rotation)
         audio = output.add_stream(sound_codec, rate=48000) if sound else None

@@ -5,7 +5,7 @@ import pytest
 
 from styletransfer.feedforward import Stylizer
 from styletransfer.video import flow
-from styletransfer.video.networked import NetworkPainter, State
+from styletransfer.video.networked import NetworkPainter, State, distortion
 from styletransfer.video.painter import floats, rounded
 from tests.feedforward.networks import candy
 from tests.video.moving import pan, warping_error
@@ -73,6 +73,38 @@ def test_the_mixture_is_as_the_formula_says(stylizer):
     picture, _, _ = painter.paint(FRAMES[0], states[0], flow.Link((motion,)))
     # The same frame again: the paintings are the same, but for the rounding of the one before.
     assert np.abs(picture - floats(states[0].painting)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("matrix", "wanted"),
+    [
+        ([[0.02, 0], [0, 0.02]], 0.02),  # a zoom
+        ([[0, -0.03], [0.03, 0]], 0.03),  # a turn
+        ([[0.05, 0], [0, 0]], 0.05),
+        ([[0, 0], [0, 0]], 0),
+    ],
+)
+def test_distortion_is_the_norm_of_the_slopes(matrix, wanted):
+    rows, columns = np.mgrid[:90, :130].astype(np.float32)
+    places = np.stack([columns, rows], axis=-1)
+    field = places @ np.array(matrix, np.float32).T + np.float32(3)
+    trust = np.ones((90, 130), np.float32)
+    field[:40, :40], trust[:40, :40] = 100, 0
+    assert distortion(flow.Motion(1, field, trust)) == pytest.approx(wanted, abs=1e-3)
+    assert distortion(flow.Motion(1, field, np.zeros_like(trust))) == 0
+
+
+def test_less_is_kept_of_what_is_stretched(stylizer):
+    painter = NetworkPainter(stylizer)
+    _, states = film(painter, FRAMES[:1])
+    kept = []
+    for zoom in (0, 0.2):
+        rows, columns = np.mgrid[:96, :128].astype(np.float32)
+        field = zoom * np.stack([columns - 64, rows - 48], axis=-1)
+        motion = flow.Motion(1, field, np.ones((96, 128), np.float32))
+        picture, _, _ = painter.paint(FRAMES[3], states[0], flow.Link((motion,)))
+        kept.append(np.abs(picture - stylizer.stylize(FRAMES[3]))[44:52, 60:68].mean())
+    assert kept[1] < 0.5 * kept[0]
 
 
 def test_kept_pictures_have_16_bits():

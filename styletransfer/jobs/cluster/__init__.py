@@ -1,0 +1,1 @@
+"""Pictures and films made on several machines, by Dask's distributed scheduler."""
