@@ -276,14 +276,14 @@ def test_one_objective_serves_pictures_of_one_size(transfer, monkeypatch):
 
 def test_terms_add_up_to_the_loss_that_is_told(transfer, monkeypatch):
     """Also where a line search accepts another image than the last that it evaluated."""
-    search = optim.lbfgs._search
+    search = optim.Lbfgs._search
 
-    def looks_once_more(function, state, direction, lower, upper):
-        found = search(function, state, direction, lower, upper)
-        function(np.clip(state.image + 3 * direction, lower, upper))
+    def looks_once_more(self, function, state, direction):
+        found = search(self, function, state, direction)
+        function(self._clip(state.image + 3 * direction, state.shape))
         return found
 
-    monkeypatch.setattr(optim.lbfgs, "_search", looks_once_more)
+    monkeypatch.setattr(optim.Lbfgs, "_search", looks_once_more)
     steps = []
     for optimizer in ("lbfgs", "adam"):
         transfer.transfer_style(

@@ -193,8 +193,9 @@ class Cluster:
         """Return what came back; None where somebody stops while it comes."""
         from distributed.scheduler import KilledWorker
 
-        while future.status == "finished" or future.status == "pending":
-            try:  # where a worker dies before it has answered, the job is done again
+        # Lost is what a worker had when it died, before it was fetched: the job is done again.
+        while future.status in ("finished", "pending", "lost"):
+            try:
                 return Done(job, future.result(timeout=1))
             except TimeoutError:
                 if stopped():
