@@ -99,18 +99,27 @@ def _picture(label: str, height: int = 260) -> Any:
 
     Gradio would read it with whatever Pillow knows, and fetch it where it is an address.
     """
-    found = gr.Image(
-        label=label, type="filepath", sources=["upload", "clipboard"], height=height, buttons=[]
+    return _of_uploads(
+        gr.Image(
+            label=label, type="filepath", sources=["upload", "clipboard"], height=height, buttons=[]
+        )
     )
 
+
+def _of_uploads(component: Any) -> Any:
+    """Have a component hand on the path of an upload, and fetch nothing.
+
+    A request says where a file is. That it is an upload Gradio checks only in applications which
+    it has started itself, and not in one that is mounted.
+    """
+
     def path(payload: Any) -> str | None:
-        return None if payload is None else str(payload.path)
-
-    return _of_uploads(found, path)
-
-
-def _of_uploads(component: Any, path: Callable[[Any], str | None]) -> Any:
-    """Have a component hand on the path of an upload, and fetch nothing."""
+        if payload is None:
+            return None
+        place = Path(payload.path).resolve()
+        if not place.is_relative_to(Path(get_upload_folder()).resolve()):
+            raise gr.Error("that is no upload; send the file", print_exception=False)
+        return str(place)
 
     async def local(given: Any) -> Any:
         if "://" in str(given or ""):
@@ -280,8 +289,7 @@ def film(maker: Maker) -> None:
     """Fill the tab that paints films."""
     with gr.Row():
         with gr.Column(min_width=300):
-            content = gr.File(label="a short film or an animated GIF", height=120)
-            _of_uploads(content, lambda payload: None if payload is None else str(payload.path))
+            content = _of_uploads(gr.File(label="a short film or an animated GIF", height=120))
             style = _picture("painting", 180)
             _examples("style", style)
             strength = gr.Slider(0, 1, 1, step=0.05, label="strength")

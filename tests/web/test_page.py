@@ -57,6 +57,33 @@ def tab_of(page: Any, name: str, button: str) -> Any:
     return page.get_by_role("tabpanel").filter(has=own).last
 
 
+def test_a_request_to_the_page_names_uploads_alone(tmp_path: Path, quick_network):
+    """Whatever else a browser's request says: no file of the server, no address."""
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(CAT.read_bytes())
+    with serving(tmp_path / "state", quick_network[1]) as (_, client):
+        client.timeout = 60
+        config = client.get("/config").json()
+        values = {part["id"]: part["props"].get("value") for part in config["components"]}
+        paint = next(d for d in config["dependencies"] if d["api_name"] == "told")
+        (sent,) = client.post("/gradio_api/upload", files={"files": CAT.read_bytes()}).json()
+
+        def asked(path: str) -> str:
+            file = {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": True}
+            data = [values[number] for number in paint["inputs"]]
+            data[0] = data[2] = file
+            body = {"data": data, "fn_index": paint["id"], "session_hash": path}
+            assert client.post("/gradio_api/queue/join", json=body).status_code == 200
+            told = client.get("/gradio_api/queue/data", params={"session_hash": path})
+            return told.text
+
+        assert '"success":true' in asked(sent)
+        for path in (str(secret), "/etc/passwd", f"{sent}/../../../../secret.png"):
+            assert "that is no upload; send the file" in asked(path)
+        assert "that is no upload; send the file" in asked("http://127.0.0.1:9/x.png")
+        assert client.get(f"/gradio_api/file={secret}").status_code == 403
+
+
 @pytest.mark.browser
 def test_the_page(browser, tmp_path: Path, quick_network):
     with serving(tmp_path, quick_network[1]) as (_, client):
