@@ -69,8 +69,9 @@ def tasks_of(photos, folder, **changes):
 
 
 def files(folder):
-    """Return the files of a folder by their names."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Return the files of a folder by their names, without what a killed worker was writing."""
+    whole = [path for path in sorted(folder.iterdir()) if path.suffix != ".part"]
+    return {path.name: path.read_bytes() for path in whole}
 
 
 def made_here(tasks, folder, machine, make=local.make_all):
