@@ -335,3 +335,11 @@ def test_an_answer_writes_no_other_file(photos, tmp_path, machine):
 def test_errors_of_no_kind_that_is_known_are_the_cluster_s():
     told = {"kind": "SystemExit", "text": "x", "details": []}
     assert type(raised(told)) is ClusterError
+
+
+def test_where_no_worker_is_left_one_job_waits(machine):
+    class Nobody:
+        def scheduler_info(self, n_workers):
+            return {"workers": {}}
+
+    assert client.Cluster(Nobody(), Place("tcp://127.0.0.1:1"), machine).slots() == 1

@@ -66,8 +66,11 @@ class Cluster:
         self.machine = machine
 
     def slots(self) -> int:
-        """Return how many jobs are under way at a time: one a GPU, or else one a worker."""
-        return sum(self._gpus().values()) or len(self._workers())
+        """Return how many jobs are under way at a time: one a GPU, or else one a worker.
+
+        Where there is no worker at the moment, one job waits for the next one.
+        """
+        return sum(self._gpus().values()) or len(self._workers()) or 1
 
     def check(
         self, settings: Settings | Painting, terms: Terms, stopped: Callable[[], bool]
@@ -142,7 +145,7 @@ class Cluster:
 
         def fill() -> None:
             nonlocal more
-            while more and len(under_way) < max(slots(), 1):
+            while more and len(under_way) < slots():
                 job = next(jobs, None)
                 if job is None:
                     more = False
