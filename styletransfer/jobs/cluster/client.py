@@ -60,8 +60,9 @@ class Cluster:
         What each of them works on; 0 threads are as many as a worker has.
     """
 
-    def __init__(self, client: Any, place: Place, machine: Machine) -> None:
+    def __init__(self, client: Any, place: Place, machine: Machine, local: Any = None) -> None:
         self._client = client
+        self._local = local
         self.place = place
         self.machine = machine
 
@@ -162,6 +163,7 @@ class Cluster:
                 except queue.Empty:
                     if stopped():
                         return
+                    self._replace_dead()
                     self._drop_lost(under_way)
                     fill()  # there may be more workers by now
                     continue
@@ -203,6 +205,7 @@ class Cluster:
             except TimeoutError:
                 if stopped():
                     return None
+                self._replace_dead()
             except Exception:
                 break
         if future.status != "error":
@@ -225,6 +228,14 @@ class Cluster:
                 if job[2] not in there:
                     del under_way[future]
                     future.cancel()
+
+    def _replace_dead(self) -> None:
+        """Start workers of this machine anew whose keepers have given them up.
+
+        Dask's nanny starts a worker that died again, but not one that dies while it starts.
+        """
+        if self._local is not None and len(self._workers()) < self.place.workers:
+            self._local.scale(self.place.workers)
 
     def _workers(self) -> dict[str, Any]:
         return dict(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -253,6 +264,7 @@ def connected(place: Place, machine: Machine) -> Iterator[Cluster]:
         If the scheduler does not answer, or has no workers.
     """
     dask = distributed()
+    cluster = None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet())
         if place.address:
@@ -266,7 +278,7 @@ def connected(place: Place, machine: Machine) -> Iterator[Cluster]:
             stack.callback(_close, client)
         if machine.models is not None:
             machine = replace(machine, models=machine.models.absolute())
-        yield Cluster(client, place, machine)
+        yield Cluster(client, place, machine, cluster)
 
 
 def _share(workers: int) -> int:
