@@ -161,8 +161,7 @@ def _wrapped(
         helper.make_node("Pad", ["scaled", "pads"], [aligned], aligned, mode="reflect"),
     ]
     if of.margin:
-        around = np.array([0, 0, of.margin, of.margin] * 2, np.int64)
-        constants["around"] = around
+        constants["around"] = np.array([0, 0, of.margin, of.margin] * 2, np.int64)
         node = helper.make_node("Pad", [aligned, "around"], ["padded"], "padded", mode="reflect")
         before.append(node)
     after = [
