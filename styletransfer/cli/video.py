@@ -350,7 +350,7 @@ def _tell_plan(plan: "Plan", machine: "Machine", options: argparse.Namespace) ->
         "shots": [shot[0].number for shot in plan.shots],
         "width": guess.size[0],
         "height": guess.size[1],
-        "seconds": round(guess.seconds, 1),
+        "seconds": round(guess.seconds, 3),
         "memory": guess.memory,
     }
     if options.json:

@@ -60,6 +60,9 @@ def _parsed(text: str) -> dict[int, float]:
 
 def _number(value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
+        # NumPy makes a float of a complex number, with a warning; Python does not.
+        if not isinstance(value, np.complexfloating):
+            return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise UsageError(f"{clause(value)!r} is no weight of a style") from None
+        pass
+    raise UsageError(f"{clause(value)!r} is no weight of a style")
