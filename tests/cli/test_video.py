@@ -180,7 +180,7 @@ def test_ctrl_c_ends_after_the_frame_and_says_how_to_go_on(clip, net, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     _until("3/8 frame", process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "of 8 frames are left; the same command goes on" in err
     assert not output.exists()

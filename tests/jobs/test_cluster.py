@@ -277,7 +277,7 @@ def test_ctrl_c_keeps_what_is_done(photos, machine, tmp_path):
             if line.startswith("saved"):
                 os.killpg(process.pid, signal.SIGINT)  # as a terminal does
                 break
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "of 4 pictures made, " in out

