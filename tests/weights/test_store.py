@@ -33,8 +33,8 @@ def caffemodel(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def server(caffemodel, monkeypatch):
-    monkeypatch.setattr(connection, "OPEN_SECONDS", 0.3)
-    monkeypatch.setattr(connection, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "OPEN_SECONDS", 2.0)
+    monkeypatch.setattr(connection, "STALL_SECONDS", 1.0)
     with file_server() as server:
         server.files[FILE] = caffemodel.read_bytes()
         yield server
