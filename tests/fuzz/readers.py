@@ -65,12 +65,15 @@ class Reader:
         Reads a path.
     suffixes : sequence of str
         What the path may end in.
+    memory : int
+        Bytes of address space that reading one may take more than the process has.
     """
 
     good: Callable[[Path], Sequence[bytes]]
     change: mutations.Mutation
     read: Callable[[Path], object]
     suffixes: Sequence[str] = (".bin",)
+    memory: int = 1 << 30
 
 
 # --- Caffe's files --------------------------------------------------------------------------------
@@ -409,6 +412,9 @@ def _followed(path: Path) -> object:
 # --- pictures -------------------------------------------------------------------------------------
 
 
+_LARGEST_PICTURE = 9 << 28  # of 120 million pixels, which a few bytes can declare
+
+
 def _pictures(folder: Path) -> list[bytes]:
     rng = np.random.default_rng(0)
     rgba = Image.fromarray(rng.integers(0, 256, (9, 13, 4), np.uint8))
@@ -493,7 +499,7 @@ READERS = {
     "toml": Reader(lambda folder: [TOML], of_bytes(_TOML_WORDS), _configured, (".toml",)),
     "preset": Reader(lambda folder: [PRESET], of_bytes(_TOML_WORDS), _preset, (".toml",)),
     "recipe": Reader(_recipes, _told, _followed, (".png",)),
-    "picture": Reader(_pictures, of_pictures, images.load, (".png",)),
+    "picture": Reader(_pictures, of_pictures, images.load, (".png",), _LARGEST_PICTURE),
 }
 
 

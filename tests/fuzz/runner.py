@@ -29,9 +29,6 @@ from tests.fuzz.readers import READERS, good
 SECONDS = 10
 """That one file may take."""
 
-MEMORY = 1 << 30
-"""Bytes of address space that reading a small file may take more than the process has."""
-
 MOST_FINDINGS = 20
 _LONGEST = 3000  # characters of an error
 
@@ -59,7 +56,7 @@ def run(name: str, inputs: int, seconds: float, seed: int, folder: Path) -> dict
         path.write_bytes(data)
         with contextlib.suppress(StyleTransferError):
             reader.read(path)  # so that what it loads is loaded
-    _bound_memory()
+    _bound_memory(reader.memory)
     guard = _Guard(work)
     sys.addaudithook(guard)
     while count < inputs and time.process_time() - begun < seconds:
@@ -116,10 +113,10 @@ def _wrong_with(error: StyleTransferError) -> str | None:
     return None
 
 
-def _bound_memory() -> None:
+def _bound_memory(more: int) -> None:
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
+    limit = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

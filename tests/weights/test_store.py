@@ -33,8 +33,8 @@ def caffemodel(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def server(caffemodel, monkeypatch):
-    monkeypatch.setattr(connection, "OPEN_SECONDS", 2.0)
-    monkeypatch.setattr(connection, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "OPEN_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "STALL_SECONDS", 1.5)
     with file_server() as server:
         server.files[FILE] = caffemodel.read_bytes()
         yield server
@@ -105,7 +105,7 @@ def test_every_failing_source_gives_a_line_and_the_next_is_tried(server, publish
     failures = [line for line in lines if "failed" in line]
     expected = [
         "caffenet: missing failed: the server answered 404 Not Found",
-        "caffenet: silent failed: could not connect: no answer within 0.3 seconds",
+        "caffenet: silent failed: could not connect: no answer within 1 seconds",
         "caffenet: wrong failed: the file is not the expected one: its sha1 is ",
         "caffenet: stalled failed: the transfer stopped after ",
     ]
