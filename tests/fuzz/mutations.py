@@ -73,7 +73,8 @@ def of_protobuf(descriptor: Any, words: Sequence[bytes] = ()) -> Mutation:
         field = kind.fields_by_number.get(number) if kind else None
         below = field.message_type if field else None
         choice = rng.random()
-        if below and choice < 0.75:
+        # An earlier change may have left a number where a message belongs.
+        if below and way == 2 and choice < 0.75:
             parts[place] = (number, way, changed(rng, value, below))
         elif choice < 0.8:
             del parts[place]
