@@ -328,7 +328,7 @@ def read(values: Mapping[str, object], where: str = "the configuration") -> Conf
         For a key that there is not, naming the nearest, or a value that cannot work.
     """
     known = describe(Configuration)
-    if values.get("arch") in ENLARGING:
+    if values.get("arch") in tuple(ENLARGING):
         values = {**_OF_ENLARGING, **values}
     for name in values:
         if name in known:

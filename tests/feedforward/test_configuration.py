@@ -59,6 +59,8 @@ def test_layers_have_several_names_and_weights():
         ({"content_layers": []}, "give layers such as"),
         ({"losses": "keras"}, "one of tf, pytorch"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"arch": {"aming": "x"}}, "arch is {'aming': 'x'}"),
+        ({"arch": ["tf"]}, "arch is ['tf']"),
     ],
 )
 def test_what_is_wrong_is_said(values, reason):
