@@ -58,6 +58,7 @@ def test_what_is_too_small_is_refused_before_the_network_is_there(tmp_path, monk
     )
     with pytest.raises(UsageError, match="the result would be 20 x 15"):
         list(local.look([task], Machine(), Watch()))
-    task = replace(task, settings=replace(small, style_scale=(1.0,)))
+    settings = replace(small, length=50, style_scale=(0.5,))
+    task = replace(task, settings=settings)
     (outcome,) = make_all([task], Machine(), Watch())
-    assert "a style image would be 20 x 15 pixels, and needs 32" in str(outcome.error)
+    assert "a style image would be 25 x 19 pixels, and needs 32" in str(outcome.error)
