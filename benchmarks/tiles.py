@@ -2,18 +2,23 @@
 
 python -m benchmarks.tiles                      # the estimate, each case in a process of its own
 python -m benchmarks.tiles --cost vgg19 1024 512
-python -m benchmarks.tiles --peak vgg19 4096 512 --all-tiles
+python -m benchmarks.tiles --peak vgg19 4096 768 --all-tiles --alone
+python -m benchmarks.tiles --runs vgg19 512 1024   # whole runs by lbfgs
 """
 
 import argparse
+import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import CONTENT
+from benchmarks.common import CONTENT, STYLE
 from styletransfer import images
 from styletransfer.objective.losses import Content, Gram
 from styletransfer.objective.statistics import forward
@@ -42,6 +47,7 @@ def main() -> None:
     parser.add_argument("--all-tiles", action="store_true", help="not the first two alone")
     parser.add_argument("--alone", action="store_true", help="without the images of a minimiser")
     parser.add_argument("--cost", nargs=3, metavar=("NETWORK", "LENGTH", "TILE"))
+    parser.add_argument("--runs", nargs="+", metavar=("NETWORK", "LENGTH"))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if options.peak:
@@ -50,6 +56,9 @@ def main() -> None:
     elif options.cost:
         name, length, tile = options.cost
         cost(name, int(length), int(tile), options)
+    elif options.runs:
+        for length in options.runs[1:]:
+            run(options.runs[0], length, options)
     else:
         table(options)
 
@@ -114,6 +123,26 @@ def peak(name: str, length: int, tile: int, options: argparse.Namespace) -> None
     need = work.need(tile or None, settings)
     estimated = before + need.total - (images_of(settings, work.shape) if options.alone else 0)
     print(f"{seconds:.1f} s", measured // 10**6, estimated // 10**6)
+
+
+def run(name: str, length: str, options: argparse.Namespace) -> None:
+    """Make a picture by `lbfgs`, and print the most memory that the command took, and foretells.
+
+    After 13 iterations it keeps as many images as it ever will.
+    """
+    command = [sys.executable, "-m", "styletransfer", "image", "-c", CONTENT, "-s", STYLE]
+    command += ["-m", name, "-l", length, "-n", "13", "--optimizer", "lbfgs", "--any-size"]
+    command += ["--threads", str(options.threads), "--quiet"]
+    command += ["--models", options.models] if options.models else []
+    told = subprocess.run([*command, "--dry-run", "--json"], check=True, capture_output=True)
+    estimated = json.loads(told.stdout)["memory_bytes"]
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen([*command, "-o", Path(folder) / "x.png"])
+        _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    measured = used.ru_maxrss << 10
+    figures = f"{measured // 10**6} | {estimated // 10**6} | {estimated / measured:.2f}"
+    print(f"| {name} {length} whole run | {figures} |", flush=True)
 
 
 def cost(name: str, length: int, tile: int, options: argparse.Namespace) -> None:

@@ -20,10 +20,10 @@ from onnx import helper, version_converter
 
 from styletransfer import wire
 from styletransfer.errors import NetworkError, StyleTransferError
-from styletransfer.feedforward import floats, norms, quantisation
+from styletransfer.feedforward import effort, floats, norms, quantisation
 from styletransfer.feedforward.static import static_graph
 from styletransfer.onnxgrad import GraphBuilder
-from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET, describe
+from styletransfer.onnxgrad.reading import NEWEST_OPSET, OLDEST_OPSET
 from styletransfer.runtime.devices import Device
 from styletransfer.runtime.session import Session
 from styletransfer.text import clause
@@ -48,10 +48,6 @@ FIRST_RESIZE = 11
 
 ENLARGED = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
-# Of a tensor: numbers, and more of them for each pixel; the widest layers have a thousand channels
-# where the picture is small.
-_MOST_ELEMENTS = 1 << 24
-_MOST_CHANNELS = 1 << 11
 _PROBE = 96  # a multiple of most that networks need
 
 
@@ -113,7 +109,7 @@ class Network:
         norms.join(builder)
         if self.output is not None:
             builder.outputs = [builder.outputs[self.output]]
-        _check_sizes(builder, height * width)
+        effort.check(builder, height * width)
         return builder
 
 
@@ -202,6 +198,7 @@ def parsed(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
 
 def modern(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a float model of an opset that is known, without sizes that it says it has."""
+    effort.check_operators(model)
     result = onnx.ModelProto()
     result.CopyFrom(model)
     if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
@@ -236,19 +233,6 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
                     helper.make_attribute(name, word) for name, word in ENLARGED.items()
                 )
     return converted
-
-
-def _check_sizes(graph: GraphBuilder, pixels: int) -> None:
-    """Raise NetworkError where a small file would take any amount of memory."""
-    most = _MOST_ELEMENTS + _MOST_CHANNELS * pixels
-    for node in graph.nodes:
-        for name in filter(None, node.output):
-            if prod(graph.shape(name)) > most:
-                shape = " x ".join(map(str, graph.shape(name)))
-                raise NetworkError(
-                    f"the {describe(node)} makes {shape} numbers, which is too much for a picture"
-                    f" of {pixels} pixels."
-                )
 
 
 def _recognised(model: onnx.ModelProto) -> list[Network]:

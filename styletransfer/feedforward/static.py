@@ -25,6 +25,9 @@ MOST_ELEMENTS = 1 << 24
 MOST_COMPUTED = 1 << 27
 """Elements of all constants that are computed."""
 
+MOST_STEPS = 1 << 30
+"""Elements that are read for them, of products the multiplications."""
+
 # Computed where all inputs are constants: sizes, and what is made of weights.
 # fmt: off
 _ALIKE = frozenset({
@@ -109,7 +112,7 @@ class _Walk:
         self.builder.opset = opset(model)
         self.last = last
         self.values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.computed = 0
+        self.computed = self.steps = 0
         self.names: dict[str, str] = {}
         # Tensors that the builder has with their channels first, and the model with them last.
         self.turned: set[str] = set()
@@ -181,6 +184,10 @@ class _Walk:
         inputs = [self.values[name] for name in node.input if name]
         size = _SIZES[node.op_type](*inputs) if node.op_type in _SIZES else 0
         self._check_size(node, size)
+        times = max(inputs[0].shape[-1:], default=1) if node.op_type == "MatMul" else 1
+        self.steps += sum(x.size for x in inputs) + int(size) * times
+        if self.steps > MOST_STEPS:
+            raise NetworkError(f"Its constants take more than {MOST_STEPS} steps.")
         infos = [
             helper.make_tensor_value_info(
                 name, helper.np_dtype_to_tensor_dtype(self.values[name].dtype), None

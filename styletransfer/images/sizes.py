@@ -69,8 +69,13 @@ def rescale(rgb: np.ndarray, scale: float) -> np.ndarray:
     UsageError
         As in `resize`.
     """
-    height, width = (max(round(scale * side), 1) for side in rgb.shape[:2])
-    return resize(rgb, (height, width))
+    return resize(rgb, scaled(rgb.shape, scale))
+
+
+def scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """Return height and width of a picture (H, W, ...) that `rescale` has resized."""
+    height, width = (max(round(scale * side), 1) for side in shape[:2])
+    return height, width
 
 
 def resize(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

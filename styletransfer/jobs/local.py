@@ -23,9 +23,11 @@ from styletransfer.progress import (
     Progress,
     Stop,
 )
-from styletransfer.settings import Settings
+from styletransfer.settings import Painting, Settings
 from styletransfer.transfer import Checkpoints, StyleTransfer, Summary
 from styletransfer.transfer.forecast import Forecast
+from styletransfer.transfer.inputs import Inputs
+from styletransfer.transfer.sizes import check_beforehand
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +112,8 @@ def make_all(
         watch.tell(Begun(number, len(tasks), task.title))
         try:
             pictures = read(task, known)
+            if transfer is None or task.settings.model != model:
+                _check_sizes(task.settings, pictures)
         except Exception as error:
             yield Outcome(task, error=error)
             continue
@@ -135,6 +139,7 @@ def look(tasks: Sequence[Task], machine: Machine, watch: Watch) -> Iterator[tupl
             raise UsageError("a picture that is painted in one pass has no forecast")
         pictures = read(task, known)
         if transfer is None or task.settings.model != model:
+            _check_sizes(task.settings, pictures)
             transfer = None
             model = task.settings.model
             transfer = open_transfer(model, machine, watch)
@@ -148,6 +153,14 @@ def look(tasks: Sequence[Task], machine: Machine, watch: Watch) -> Iterator[tupl
                 content_mask=pictures.content_mask,
             ),
         )
+
+
+def _check_sizes(settings: Settings | Painting, pictures: Pictures) -> None:
+    """Refuse pictures that are too small, before a network is fetched or read."""
+    if isinstance(settings, Settings):
+        masks = pictures.style_masks, pictures.content_mask
+        given = Inputs(pictures.content, pictures.styles, *masks, settings.init)
+        check_beforehand(settings, given)
 
 
 def open_transfer(model: str, machine: Machine, watch: Watch) -> StyleTransfer:

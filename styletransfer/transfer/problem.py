@@ -2,33 +2,28 @@
 
 import hashlib
 import logging
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
 from styletransfer import images
-from styletransfer.errors import NetworkError, UsageError
+from styletransfer.errors import NetworkError
 from styletransfer.objective import tiled
 from styletransfer.objective.protocol import Objective
-from styletransfer.objective.statistics import forward, statistics
+from styletransfer.objective.statistics import statistics
 from styletransfer.objective.term import Matching
 from styletransfer.objective.tiled import TiledObjective
 from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
-from styletransfer.transfer import goals, temporal
+from styletransfer.transfer import goals, sizes, temporal
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
 from styletransfer.transfer.tiling import Patient, Tiling, Work, side, smaller
 from styletransfer.weights.loading import LoadedNetwork
 
 logger = logging.getLogger(__name__)
-
-SMALLEST_STYLE = 32
-"""The least short side of a style image: below it the deep layers of the networks are empty."""
 
 MOST_STYLES = 32
 """For how many style images, each at a size, statistics are kept: some MB each."""
@@ -103,7 +98,7 @@ class ProblemMaker:
             given.expected is not None,
         )
         weights = goals.factors(settings, network, len(styles), stage.ratio, given.expected)
-        _check_sizes(settings, network, given, stage, wanted, [content, *styles])
+        sizes.check(settings, network, given, stage, wanted)
         work = Work(network.model, content.shape, wanted.terms, self._device, settings.conv)
         key = (content.shape, wanted, settings.pooling, settings.conv)
         if self._kept is not None and self._kept[0] != key:
@@ -199,53 +194,8 @@ def _at_size(
     settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
 ) -> list[np.ndarray]:
     """Return the content and the styles at the size of a stage, as the network sees them."""
-    scales = [stage.scale_for(given.content.shape)]
-    factors = goals.each(settings.style_scale, len(given.styles), "style_scale")
-    for style, factor in zip(given.styles, factors, strict=True):
-        scales.append(factor * stage.scale_for(style.shape))
+    pictures = (given.content, *given.styles)
     return [
         images.preprocess(images.rescale(picture, scale), network.mean)
-        for picture, scale in zip((given.content, *given.styles), scales, strict=True)
+        for picture, scale in zip(pictures, sizes.scales(settings, given, stage), strict=True)
     ]
-
-
-def _check_sizes(
-    settings: Settings,
-    network: LoadedNetwork,
-    given: Inputs,
-    stage: Stage,
-    wanted: goals.Goals,
-    pictures: Sequence[np.ndarray],
-) -> None:
-    """Refuse images, the content first, of which layers that are matched would have nothing."""
-    shallow = min(SMALLEST_STYLE, network.input_size)
-    matched: list[Matching] = [*wanted.content, *(t for style in wanted.styles for t in style)]
-    for number, picture in enumerate(pictures):
-        height, width = picture.shape[2:]
-        if min(height, width) >= network.input_size:
-            continue
-        terms = wanted.styles[number - 1] if number else matched
-        least = max(_least_side(network, terms), shallow if number else 1)
-        if min(height, width) >= least:
-            continue
-        name = "a style image" if number else "the result"
-        reason = f"{name} would be {width} x {height} pixels, and needs {least} on its short side"
-        if number:
-            raise UsageError(f"{reason}; give a larger style_scale (--style-scale)")
-        short, long = sorted(given.content.shape[:2])
-        part = stage.shrink * stage.length / settings.length
-        length = ceil(least * long / short / part)
-        raise UsageError(
-            f"{reason} for the layers that are matched; give a length of at least {length}, or"
-            " other layers"
-        )
-
-
-def _least_side(network: LoadedNetwork, terms: Sequence[Matching]) -> int:
-    """Return the least side of a picture of which each layer of some terms has something."""
-
-    def serves(side: int) -> bool:
-        graph = forward(network.model, (1, 3, side, side), terms)
-        return all(min(graph.shape(term.layer)) > 0 for term in terms)
-
-    return bisect_left(range(1, network.input_size), True, key=serves) + 1

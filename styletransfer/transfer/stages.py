@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.images.sizes import scaled
 from styletransfer.settings import Settings
 
 SMALLEST = 64
@@ -48,9 +49,7 @@ class Stage:
 
     def size(self, shape: Sequence[int]) -> tuple[int, int]:
         """Return height and width of a picture (H, W, ...) at this stage."""
-        scale = self.scale_for(shape)
-        height, width = (max(round(scale * side), 1) for side in shape[:2])
-        return height, width
+        return scaled(tuple(shape), self.scale_for(shape))
 
 
 def plan(settings: Settings, shape: Sequence[int], input_size: int) -> list[Stage]:

@@ -11,7 +11,7 @@ import onnx
 
 from styletransfer import caffe
 from styletransfer.errors import UsageError
-from styletransfer.networks import CLASSIFIERS, MEAN, NETWORKS
+from styletransfer.networks import CLASSIFIERS, MEAN, NETWORKS, Network, to_onnx, weight_shapes
 from styletransfer.networks.classifiers import SUFFIX
 from styletransfer.settings.choices import IN_ONE_PASS
 from styletransfer.text import clause, suggestion
@@ -78,6 +78,16 @@ def load_network(
         return _from_folder(name)
     folders = model_directories(models)
     model = store.load(name, folders, report=report, progress=progress)
+    return LoadedNetwork(
+        model, table.mean, table.input_size, table.style_layers, table.content_layers
+    )
+
+
+def without_weights(table: Network) -> LoadedNetwork:
+    """Return a built-in network all of whose weights are 0: for what its layers alone decide."""
+    shapes = weight_shapes(table)
+    zeros = {name: tuple(np.zeros(s, np.float32) for s in two) for name, two in shapes.items()}
+    model = to_onnx(table, zeros)
     return LoadedNetwork(
         model, table.mean, table.input_size, table.style_layers, table.content_layers
     )

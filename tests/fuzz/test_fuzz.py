@@ -42,7 +42,7 @@ BAD = """
 import json, os, pickle, subprocess, sys, time
 from pathlib import Path
 from styletransfer.errors import StyleTransferError
-from tests.fuzz import readers, runner
+from tests.fuzz import reader, readers, runner
 
 def memory():
     try:
@@ -64,7 +64,7 @@ def read(path):
     return bad[data[0]]() if data else None
 
 numbers = iter([0, *range(len(bad))])
-one = readers.Reader(lambda folder: [b""], lambda rng, data: bytes([next(numbers)]), read)
+one = reader.Reader(lambda folder: [b""], lambda rng, data: bytes([next(numbers)]), read)
 readers.READERS["bad"] = one
 next(numbers)
 runner.SECONDS = 1
