@@ -365,7 +365,9 @@ def _layouts(value: onnx.ValueInfoProto) -> list[str]:
 
 
 def _described(value: onnx.ValueInfoProto) -> str:
-    kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    number = value.type.tensor_type.elem_type
+    names = onnx.TensorProto.DataType.items()
+    kind = next((name.lower() for name, n in names if n == number), f"type {number}")
     shape = _shape(value)
     sizes = "of unknown shape" if shape is None else f"({', '.join(map(str, shape))})"
     return clause(f"{value.name} {kind} {sizes}", 200)

@@ -160,6 +160,14 @@ def test_damage_of_any_kind_is_told():
         network.read(model.SerializeToString())
 
 
+def test_types_that_there_are_not_are_told_by_number():
+    model = candy()
+    model.graph.input[0].type.tensor_type.elem_type = 100
+    with pytest.raises(NetworkError, match="cannot paint: ") as error:
+        network.read(model.SerializeToString())
+    assert "  input  input1 type 100 (1, 3, " in str(error.value)
+
+
 def test_metadata_that_are_no_text_are_passed_over():
     model = painted("Sigmoid")
     model.metadata_props.add(key="ab", value="ab")
