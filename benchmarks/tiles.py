@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from styletransfer.runtime.devices import Device
 from styletransfer.runtime.memory import resident
 from styletransfer.settings import Settings
 from styletransfer.transfer.tiling import Work
-from styletransfer.transfer.tiling import images as images_of
 from styletransfer.weights.loading import LoadedNetwork, load_network
 
 CASES = [
@@ -121,7 +121,7 @@ def peak(name: str, length: int, tile: int, options: argparse.Namespace) -> None
     measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     del made, others
     need = work.need(tile or None, settings)
-    estimated = before + need.total - (images_of(settings, work.shape) if options.alone else 0)
+    estimated = before + (replace(need, images=0) if options.alone else need).total
     print(f"{seconds:.1f} s", measured // 10**6, estimated // 10**6)
 
 

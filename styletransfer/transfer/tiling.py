@@ -80,19 +80,22 @@ class Need:
         The constants of the model.
     live : int
         The results that it holds at once.
+    beside : int
+        What lies beside it: targets, and models of the same weights.
     images : int
-        What lies beside it: targets, and the images of the minimiser.
+        Those of the minimiser, which come when it runs.
     """
 
     weights: int
     live: int
+    beside: int
     images: int
 
     @property
     def total(self) -> int:
         """The most at once."""
-        running = MADE * self.weights + SLACK * self.live
-        return round(self.images + max(MAKING * self.weights, running))
+        running = self.images + MADE * self.weights + SLACK * self.live
+        return round(self.beside + max(MAKING * self.weights, running))
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Work:
     def need(self, side: int | None, settings: Settings) -> Need:
         """Return what it takes as a whole, or in tiles of a side."""
         arguments = (self.device, self.convolution)
-        beside = images(settings, self.shape) + self._targets()
+        beside = self._targets()
         matching = [term for term in self.terms if isinstance(term, Matching)]
         if side is None or not matching:
             graph, outputs = whole.assemble(self.network, self.shape, self.terms, *arguments)
@@ -120,7 +123,8 @@ class Work:
             weights, live = memory.weights(graph, first), memory.live(graph, first)
             beside += round(MADE * weights + SLACK * live)
             outputs = [tilemodels.GRADIENT]
-        return Need(memory.weights(graph, outputs), memory.live(graph, outputs), beside)
+        taken = memory.weights(graph, outputs), memory.live(graph, outputs)
+        return Need(*taken, beside, images(settings, self.shape))
 
     def roughly(self) -> int:
         """Return about what it takes as a whole, and no less, in no time."""

@@ -13,7 +13,7 @@ from styletransfer.objective.whole import WholeObjective
 from styletransfer.runtime.devices import Device
 from styletransfer.settings import Settings
 from styletransfer.transfer import StyleTransfer, tiling
-from styletransfer.transfer.tiling import Tiling, Work, side, smaller
+from styletransfer.transfer.tiling import Need, Tiling, Work, side, smaller
 from tests.conftest import ROOT
 from tests.objective.test_tiled import NETWORK
 
@@ -127,3 +127,9 @@ def test_off_is_off(quick, monkeypatch):
     monkeypatch.setattr(WholeObjective, "evaluate", fails)
     with pytest.raises(MemoryError, match="no 5 GB"):
         made(quick(tile="off"))
+
+
+def test_the_minimiser_s_images_come_after_the_session_is_made():
+    made = Need(weights=1000, live=0, beside=5, images=2000).total
+    assert made == 5 + 3250
+    assert Need(weights=1000, live=0, beside=5, images=3000).total == 5 + 3000 + 650
