@@ -36,6 +36,13 @@ CURVATURE = 0.9
 With a half there is less loss after the same iterations, but more after the same evaluations.
 """
 
+BOLDNESS = 1.5
+"""How far a step goes along what no pair of the history speaks of, beside the newest pair's word.
+
+That is the least step that fits the pair: a curvature is taken which is a mean that the stiffest
+patterns dominate.
+"""
+
 LEAST_CURVATURE = 1e-8
 """The least product of step and gradient difference, as a part of the latter's square."""
 
@@ -295,7 +302,7 @@ def _newton(state: State, free: np.ndarray, space: np.ndarray) -> np.ndarray:
     if pairs:
         newest = pairs[-1]
         length = float(np.sum(np.exp(state.gains) * state.energies[newest]))
-        found *= np.float32(products[newest, newest] / length)
+        found *= np.float32(BOLDNESS * products[newest, newest] / length)
         found *= free
         inner = (differences @ found).astype(np.float64)
         for k, i in enumerate(pairs):
