@@ -24,17 +24,24 @@ MOST = 400
 """Iterations after which a row is given up."""
 
 ORIGINAL = "lbfgsb, from the content: the original's way"
-SCALED = {"optimizer": "lbfgs", "scales": "2", "n_iter": 60}
+SCALED: dict[str, dict[str, object]] = {
+    "2 scales": {"optimizer": "lbfgs", "scales": "2", "n_iter": 60},
+    "3 scales": {"optimizer": "lbfgs", "scales": "3", "n_iter": 75},
+}
+FIRST = {"content": "content", "colours": "colours", "painting": "stylized"}
 OURS: dict[str, dict[str, object]] = {
     ORIGINAL: {"optimizer": "lbfgsb", "n_iter": ITERATIONS},
     "lbfgsb, from the colours": {"optimizer": "lbfgsb", "init": "colours"},
     "lbfgsb, from the painting": {"optimizer": "lbfgsb", "init": "stylized"},
-    "lbfgs, from the content": {"optimizer": "lbfgs"},
-    "lbfgs, from the colours": {"optimizer": "lbfgs", "init": "colours"},
-    "lbfgs, from the painting": {"optimizer": "lbfgs", "init": "stylized"},
-    "lbfgs, 2 scales, from the content": SCALED,
-    "lbfgs, 2 scales, from the colours": {**SCALED, "init": "colours"},
-    "lbfgs, 2 scales, from the painting": {**SCALED, "init": "stylized"},
+    **{
+        f"lbfgs, from the {name}": {"optimizer": "lbfgs", "init": init}
+        for name, init in FIRST.items()
+    },
+    **{
+        f"lbfgs, {scales}, from the {name}": {**options, "init": init}
+        for scales, options in SCALED.items()
+        for name, init in FIRST.items()
+    },
 }
 THEIRS = {"PyTorch, L-BFGS, from the content": "lbfgs", "PyTorch, Adam, from the content": "adam"}
 

@@ -26,16 +26,14 @@ def first(shape: Sequence[int]) -> np.ndarray:
     return np.zeros((levels + 1, 2))
 
 
-def learnt(
-    gains: np.ndarray, step: np.ndarray, difference: np.ndarray, shape: Sequence[int]
-) -> np.ndarray:
+def learnt(gains: np.ndarray, step: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Return gains with what a step and the gradient's difference there say of them.
 
-    The gain of a pattern is the length of its part of the step over that of the difference's. All
-    are in relation to each other: their logarithms add up to nothing.
+    Of both the `energies` are given. The gain of a pattern is the length of its part of the step
+    over that of the difference's. All are in relation to each other: their logarithms add up to
+    nothing.
     """
-    ratio = energies(step, shape) / energies(difference, shape)
-    told = np.log(ratio) / 2
+    told = np.log(step / difference) / 2
     told -= told.mean()
     mixed: np.ndarray = gains + RATE * (told - gains) if gains.any() else told
     clipped: np.ndarray = np.clip(mixed, -LARGEST, LARGEST)
@@ -64,45 +62,46 @@ LEAST = 1e-30
 
 def scaled(vector: np.ndarray, shape: Sequence[int], gains: np.ndarray) -> np.ndarray:
     """Return the matrix times a flat image of a shape (1, C, H, W)."""
-    *_, height, width = shape
     powers = np.exp(gains)
     # Means over squares of a size have all the patterns of larger sizes.
     weights = np.diff(powers, axis=0, prepend=0.0).astype(np.float32)
     total: np.ndarray | None = None
     for mean, (of_light, of_colour) in zip(_means(vector, shape)[::-1], weights[::-1], strict=True):
-        finer = of_colour * mean
         light = mean.sum(axis=0)
         light *= (of_light - of_colour) / np.float32(len(mean))
+        finer = of_colour * mean
         finer += light
         if total is not None:
-            for corner in _corners(finer):
-                corner += total
+            _add_doubled(finer, total)
         total = finer
     assert total is not None
-    return np.ascontiguousarray(total[:, :height, :width]).ravel()
+    return total.ravel()
 
 
 def _means(vector: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
     """Return a flat image as (C, H, W) and its means over squares, each twice as large as before.
 
-    Outside it is zero, up to a whole number of the largest squares.
+    Outside it is zero.
     """
-    image = vector.reshape(shape[1:])
-    levels = len(first(shape)) - 1
-    below, right = (-side % 2**levels for side in shape[2:])
-    if below or right:
-        image = np.pad(image, ((0, 0), (0, below), (0, right)))
-    means = [image]
-    for _ in range(levels):
-        a, b, c, d = _corners(means[-1])
-        mean = a + b
-        mean += c
-        mean += d
+    means = [vector.reshape(shape[1:])]
+    for _ in range(len(first(shape)) - 1):
+        finer = means[-1]
+        below, right = (side % 2 for side in finer.shape[1:])
+        if below or right:
+            finer = np.pad(finer, ((0, 0), (0, below), (0, right)))
+        # Sums of whole rows first: they lie together.
+        rows = finer[:, ::2] + finer[:, 1::2]
+        mean = rows[..., ::2] + rows[..., 1::2]
         mean *= np.float32(0.25)
         means.append(mean)
     return means
 
 
-def _corners(image: np.ndarray) -> list[np.ndarray]:
-    """Return views of the four pixels of each square of 2×2."""
-    return [image[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+def _add_doubled(image: np.ndarray, half: np.ndarray) -> None:
+    """Add to (C, H, W) one of half its size, each pixel of which stands for four."""
+    channels, height, width = image.shape
+    wide = np.empty((channels, half.shape[1], width), image.dtype)
+    wide[..., ::2] = half
+    wide[..., 1::2] = half[..., : width // 2]
+    image[:, ::2] += wide
+    image[:, 1::2] += wide[:, : height // 2]
