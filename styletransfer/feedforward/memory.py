@@ -19,12 +19,6 @@ SHARE = "share"
 
 STATISTICS = ("mean", "variance")
 
-ENOUGH = 1 << 14
-"""Elements of a channel that its statistics are taken of where it has more: of every second row or
-so, at most of every `MOST_SKIPPED`-th."""
-
-MOST_SKIPPED = 4
-
 STYLE = "style"
 """Among the values of a `Memory`: what describes the style, where that is partly of the picture."""
 
@@ -118,13 +112,8 @@ def _running(graph: GraphBuilder, node: onnx.NodeProto) -> dict[str, int]:
 
 
 def _moments(graph: GraphBuilder, x: str) -> tuple[str, str]:
-    """Append the mean and the variance of a tensor's channels, of a part of the rows if large."""
+    """Append the mean and the variance of a tensor's channels."""
     _, channels, height, width = graph.shape(x)
-    step = min(max(height * width // ENOUGH, 1), MOST_SKIPPED)
-    if step > 1:
-        rows = ([step // 2], [height], [2], [step])
-        x = graph.op("Slice", x, *(graph.integers(n, "rows") for n in rows))
-        height = graph.shape(x)[2]
     axes = graph.integers([0, 2, 3], "axes")
     mean = graph.op("ReduceMean", x, axes, keepdims=0)
     column = graph.reshape(mean, (1, channels, 1, 1))

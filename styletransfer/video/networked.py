@@ -12,6 +12,7 @@ films: painted in one pass a film does not get darker as it should, and the mixt
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ camera's zooming and turning by d a frame limits a to DISTORTION / (DISTORTION +
 are carried further are no longer as large, or as upright, as the network paints them.
 """
 
-FADING = 0.99
+FADING = 0.995
 """The most that is left of what is kept, from frame to frame, once its contrast is brought back."""
 
 CELL = 8
@@ -105,21 +106,32 @@ class NetworkPainter:
         self, frame: np.ndarray, state: State, link: Link | None
     ) -> tuple[np.ndarray, State, Facts]:
         """Return a frame painted, and the state after it."""
-        memory = Memory() if link is None else Memory(state.statistics, SHARE)
-        painting, statistics = self._stylizer.stylize_next(
-            frame, self._style, before=memory, **self._options
-        )
-        if link is not None and state.painting is not None:
-            painting = _mixed(painting, floats(state.painting), link, self._blend)
+        if link is None or state.painting is None:
+            painting, statistics = self._painted(frame, Memory())
+        else:
+            # What was painted before is moved while the network runs.
+            with ThreadPoolExecutor(1) as thread:
+                moving = thread.submit(_moved, state.painting, link, self._blend)
+                painting, statistics = self._painted(frame, Memory(state.statistics, SHARE))
+                painting = _mixed(painting, *moving.result())
         return painting, State(rounded(painting), statistics), Facts()
 
+    def _painted(
+        self, frame: np.ndarray, memory: Memory
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return self._stylizer.stylize_next(frame, self._style, before=memory, **self._options)
 
-def _mixed(fresh: np.ndarray, before: np.ndarray, link: Link, blend: float) -> np.ndarray:
-    """Return a painting mixed with the one before, its contrast as it was."""
-    motion = scaled(link.earlier[0], fresh.shape[:2])
+
+def _moved(painting: np.ndarray, link: Link, blend: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return a painting as it was kept, moved; how much of it is kept, (H, W); and at most."""
+    motion = scaled(link.earlier[0], painting.shape[:2])
     share = min(blend, DISTORTION / (DISTORTION + distortion(motion)))
-    kept = np.float32(share) * motion.trust
-    mixed = extra.cv2().blendLinear(warp(before, motion.flow), fresh, kept, 1 - kept)
+    return warp(floats(painting), motion.flow), np.float32(share) * motion.trust, share
+
+
+def _mixed(fresh: np.ndarray, moved: np.ndarray, kept: np.ndarray, share: float) -> np.ndarray:
+    """Return a painting mixed with the one before, its contrast as it was."""
+    mixed = extra.cv2().blendLinear(moved, fresh, kept, 1 - kept)
     most = max(FADING / max(share, FADING / contrast.MOST), 1.0)
     return contrast.restored(mixed, fresh, most)
 
