@@ -51,12 +51,27 @@ class Memory:
         return self.values[name] * (np.float32(1) - self.own)
 
 
+def observe(graph: GraphBuilder, output: str) -> dict[str, int]:
+    """Let a graph give the statistics of each normalisation that an output needs, as they are.
+
+    What it paints stays the same, to the last bit. Returned are the numbers of channels, by the
+    names of the statistics; the outputs are called as those of `rewrite`.
+    """
+    found: dict[str, int] = {}
+    for node in stages.norms(graph, output):
+        with graph.scope(node.output[0]):
+            for kind, value in zip(STATISTICS, _moments(graph, node.input[0]), strict=True):
+                name = f"{node.output[0]}/{kind}"
+                graph.op("Identity", value, output=f"{name}/next")
+                found[name] = graph.shape(node.input[0])[1]
+    return found
+
+
 def rewrite(graph: GraphBuilder, output: str) -> dict[str, int]:
     """Let each normalisation that an output needs use running means.
 
-    It stays, and what it gives is taken from the picture's own mean m and variance v to the running
-    m' and v': with q = √((v + ε) / (v' + ε)), the result y becomes q y + (1 − q) shift +
-    scale (m − m') / √(v' + ε). Where m' = m and v' = v that is y, to the last bit.
+    With the running mean m' and variance v' it gives scale (x - m') / √(v' + ε) + shift, in one
+    pass over x.
 
     Returns
     -------
@@ -83,30 +98,24 @@ def rewrite(graph: GraphBuilder, output: str) -> dict[str, int]:
 def _running(graph: GraphBuilder, node: onnx.NodeProto) -> dict[str, int]:
     """Put a normalisation with running means in the place of a node."""
     (x, scale, shift), name = node.input, node.output[0]
-    _, channels, height, width = graph.shape(x)
+    channels = graph.shape(x)[1]
     epsilon = float(attributes(node).get("epsilon", 1e-5))
     with graph.scope(name):
-        y = graph.op("InstanceNormalization", x, scale, shift, epsilon=epsilon)
-        axes = graph.integers([0, 2, 3], "axes")
-        mean = graph.op("ReduceMean", x, axes, keepdims=0)
-        squares = graph.op("ReduceSumSquare", x, axes, keepdims=0)
-        squares = graph.op("Mul", squares, graph.scalar(1 / (height * width), x))
-        variance = graph.op("Sub", squares, graph.op("Mul", mean, mean))
-        variance = graph.op("Max", variance, graph.scalar(0, x))
         running = []
-        for kind, own in zip(STATISTICS, (mean, variance), strict=True):
+        for kind, own in zip(STATISTICS, _moments(graph, x), strict=True):
             before = graph.input(f"{name}/{kind}", (channels,))
             share = graph.op("Mul", own, SHARE)
             running.append(graph.op("Add", before, share, output=f"{name}/{kind}/next"))
-        deviations = [
-            graph.op("Sqrt", graph.op("Add", v, graph.scalar(epsilon, x)))
-            for v in (variance, running[1])
-        ]
-        q = graph.op("Div", *deviations)
-        rest = graph.op("Sub", graph.scalar(1, x), q)
-        moved = graph.op("Div", graph.op("Sub", mean, running[0]), deviations[1])
-        moved = graph.op("Add", graph.op("Mul", rest, shift), graph.op("Mul", scale, moved))
-        # One pass over the picture instead of two; with this mean and variance that is y q + moved.
-        none, one = (graph.constant(np.full(channels, n, np.float32), "own") for n in (0, 1))
-    graph.op("BatchNormalization", y, q, moved, none, one, epsilon=0.0, output=name)
+    mean, variance = running
+    graph.op("BatchNormalization", x, scale, shift, mean, variance, epsilon=epsilon, output=name)
     return dict.fromkeys((f"{name}/{kind}" for kind in STATISTICS), channels)
+
+
+def _moments(graph: GraphBuilder, x: str) -> tuple[str, str]:
+    """Append the mean and the variance of a tensor's channels."""
+    _, channels, height, width = graph.shape(x)
+    axes = graph.integers([0, 2, 3], "axes")
+    mean = graph.op("ReduceMean", x, axes, keepdims=0)
+    column = graph.reshape(mean, (1, channels, 1, 1))
+    squares = graph.op("ReduceSumSquare", graph.op("Sub", x, column), axes, keepdims=0)
+    return mean, graph.op("Mul", squares, graph.scalar(1 / (height * width), x))

@@ -139,8 +139,8 @@ class Painter:
         """Return what the network gives, (3, height, width), and the running statistics."""
         if before is None:
             return self._session(*size).run(feeds)[output][0], {}
-        session, statistics = self._remembering(*size)
-        if statistics:
+        session, statistics = self._remembering(*size, not before.values)
+        if statistics and before.values:
             feeds = feeds | {memory.SHARE: before.own.reshape(1)}
             feeds |= {name: before.before(name, count) for name, count in statistics.items()}
         values = session.run(feeds)
@@ -164,12 +164,17 @@ class Painter:
         fast.rewrite(graph)
         return Session(graph.model([output]).SerializeToString(), self._device)
 
-    def _made_remembering(self, height: int, width: int) -> tuple[Session, dict[str, int]]:
-        """Return what paints with running statistics, and the channels of each of these."""
+    def _made_remembering(
+        self, height: int, width: int, first: bool
+    ) -> tuple[Session, dict[str, int]]:
+        """Return what paints with running statistics, and the channels of each of these.
+
+        The first picture is painted with its own, by the operators of `_made`, bit for bit.
+        """
         graph = self.network.graph(height, width)
         (output,) = graph.outputs
         fast.rewrite(graph)
-        statistics = memory.rewrite(graph, output)
+        statistics = (memory.observe if first else memory.rewrite)(graph, output)
         model = graph.model([output, *(f"{name}/next" for name in statistics)])
         return Session(model.SerializeToString(), self._device), statistics
 

@@ -119,7 +119,8 @@ class RepeatingPainter(FramePainter[S], Protocol[S]):
 
 def rounded(picture: np.ndarray) -> np.ndarray:
     """Return a picture, float in [0, 1], as it is kept: 16 bits a channel."""
-    return np.rint(picture * np.float32(LEVELS)).astype(np.uint16)
+    levels = picture * np.float32(LEVELS)
+    return np.rint(levels, out=levels).astype(np.uint16)
 
 
 def floats(kept: Any) -> np.ndarray:

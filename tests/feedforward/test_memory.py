@@ -6,6 +6,9 @@ import pytest
 from styletransfer.feedforward import Stylizer, memory, painter
 from styletransfer.feedforward.memory import Memory
 from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.runtime.devices import Device
+from styletransfer.runtime.session import Session
+from tests.feedforward.conftest import planes
 from tests.feedforward.networks import Maker, candy
 
 PICTURES = np.random.default_rng(0).random((3, 48, 64, 3), np.float32)
@@ -41,10 +44,6 @@ def test_a_normalisation_with_other_statistics_is_as_the_formula_says():
     scale, shift = (graph.value(name) for name in graph.nodes[-1].input[1:])
     statistics = memory.rewrite(graph, "output1")
     assert statistics == {"output1/mean": 3, "output1/variance": 3}
-    from styletransfer.runtime.devices import Device
-    from styletransfer.runtime.session import Session
-    from tests.feedforward.conftest import planes
-
     x = planes(PICTURES[0][:6, :7])
     before = Memory(
         {
@@ -64,6 +63,19 @@ def test_a_normalisation_with_other_statistics_is_as_the_formula_says():
     column = [n.reshape(1, 3, 1, 1) for n in (mean, variance, scale, shift)]
     wanted = (x - column[0]) / np.sqrt(column[1] + 1e-5) * column[2] + column[3]
     assert np.allclose(values["output1"], wanted, atol=1e-5)
+
+
+def test_a_variance_beside_a_large_mean_is_exact():
+    maker = Maker(1)
+    maker.nodes[:] = []
+    maker.norm("input1", 3)
+    maker.nodes[-1].output[0] = "output1"
+    graph = GraphBuilder(maker.model(20, [1, 3, 6, 7]))
+    outputs = ["output1", *(f"{name}/next" for name in memory.observe(graph, "output1"))]
+    session = Session(graph.model(outputs).SerializeToString(), Device())
+    x = planes(PICTURES[0][:6, :7])
+    values = session.run({"input1": 1000 + x})
+    assert np.allclose(values["output1/variance/next"], x.var((0, 2, 3)), rtol=1e-3)
 
 
 def test_tiles_remember_as_the_whole_picture_does(stylizer, monkeypatch):

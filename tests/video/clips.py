@@ -62,6 +62,10 @@ def write(
         stream.codec_context.gop_size = gop
         if codec.startswith("libx"):
             stream.codec_context.flags |= 1 << 8
+        if codec == "libx265":
+            # With B-frames, it takes the decoding times of a film of one or two frames from memory
+            # that it never set, and the muxer refuses them now and then.
+            stream.codec_context.max_b_frames = 0
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
         if tags:
