@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from styletransfer.web.limits import Limits
+from styletransfer.web.process import Here
 from styletransfer.web.queue import Queue
 from styletransfer.web.records import Job
 from tests.web.fakeworker import FakeProcess
@@ -30,7 +31,7 @@ def worker() -> FakeProcess:
 
 @pytest.fixture
 def queue(tmp_path, worker) -> Iterator[Queue]:
-    with Queue(tmp_path / "state", LIMITS, lambda: worker) as opened:
+    with Queue(tmp_path / "state", LIMITS, Here(lambda: worker)) as opened:
         yield opened
 
 
@@ -51,8 +52,8 @@ def ended(queue: Queue, name: str) -> Job:
     return reached(queue, name, "done", "failed", "cancelled")
 
 
-def reached(queue: Queue, name: str, *states: str) -> Job:
+def reached(queue: Queue, name: str, *states: str, seconds: float = 60) -> Job:
     """Wait until a job is in one of some states."""
     with queue._changed:
-        assert queue._changed.wait_for(lambda: queue._jobs[name].state in states, 20)
+        assert queue._changed.wait_for(lambda: queue._jobs[name].state in states, seconds)
         return queue._jobs[name]

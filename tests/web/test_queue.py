@@ -5,8 +5,9 @@ import json
 import pytest
 
 from styletransfer.errors import UsageError
-from styletransfer.web import queue as queues
+from styletransfer.web import process
 from styletransfer.web.limits import Limits
+from styletransfer.web.process import Here
 from styletransfer.web.queue import FullError, Queue
 from styletransfer.web.records import Store
 from tests.web.conftest import LIMITS, ended, reached
@@ -60,15 +61,15 @@ def test_what_waits_is_cancelled_and_what_runs_is_stopped(queue, worker, submit)
 def test_a_worker_that_dies_costs_a_try(tmp_path, submit):
     workers = [FakeProcess([GONE]), FakeProcess([GONE]), FakeProcess()]
     started = iter(workers)
-    with Queue(tmp_path / "other", LIMITS, lambda: next(started)) as queue:
+    with Queue(tmp_path / "other", LIMITS, Here(lambda: next(started))) as queue:
         job = ended(queue, submit(queue))
     assert (job.state, job.tries) == ("done", 3)
-    assert [worker.killed for worker in workers] == [True, True, True]
+    assert [worker.killed for worker in workers] == [True, True, False]
 
 
 def test_a_job_that_kills_three_workers_fails_and_the_next_is_made(tmp_path, submit):
     script = [GONE, GONE, GONE]
-    with Queue(tmp_path / "other", LIMITS, lambda: FakeProcess(script)) as queue:
+    with Queue(tmp_path / "other", LIMITS, Here(lambda: FakeProcess(script))) as queue:
         first, second = submit(queue), submit(queue)
         job = ended(queue, first)
         assert job.state == "failed"
@@ -77,19 +78,19 @@ def test_a_job_that_kills_three_workers_fails_and_the_next_is_made(tmp_path, sub
 
 
 def test_a_worker_that_does_not_stop_is_ended(tmp_path, submit, monkeypatch):
-    monkeypatch.setattr(queues, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.0)
     limits = Limits(seconds=0.01)
     deaf = FakeProcess(["wait"])
     deaf.go_on = lambda message: None
     workers = iter([deaf, FakeProcess()])
-    with Queue(tmp_path / "other", limits, lambda: next(workers)) as queue:
+    with Queue(tmp_path / "other", limits, Here(lambda: next(workers))) as queue:
         job = ended(queue, submit(queue))
         assert (job.state, job.error) == ("failed", "it took more than 0.01 seconds")
         assert deaf.killed
 
 
 def test_what_takes_too_long_is_kept_as_it_is(tmp_path, submit):
-    with Queue(tmp_path / "o", Limits(seconds=0.01), lambda: FakeProcess(["wait"])) as queue:
+    with Queue(tmp_path / "o", Limits(seconds=0.01), Here(lambda: FakeProcess(["wait"]))) as queue:
         job = ended(queue, submit(queue))
         assert (job.state, job.result) == ("done", "result.png")
         assert job.note == "stopped after 0.01 seconds, the most here"
@@ -97,7 +98,7 @@ def test_what_takes_too_long_is_kept_as_it_is(tmp_path, submit):
 
 def test_another_server_goes_on(tmp_path, submit):
     place = tmp_path / "other"
-    with Queue(place, LIMITS, lambda: FakeProcess(["wait"])) as queue:
+    with Queue(place, LIMITS, Here(lambda: FakeProcess(["wait"]))) as queue:
         running, waiting = submit(queue), submit(queue)
         reached(queue, running, "running")
     store = Store(place / "jobs")
@@ -107,7 +108,7 @@ def test_another_server_goes_on(tmp_path, submit):
     job.state, job.tries = "running", 1
     store.save(job)
     worker = FakeProcess()
-    with Queue(place, LIMITS, lambda: worker) as queue:
+    with Queue(place, LIMITS, Here(lambda: worker)) as queue:
         assert ended(queue, running).tries == 2
         assert ended(queue, waiting).state == "done"
     assert len(worker.jobs) == 2
@@ -129,7 +130,7 @@ def test_damaged_records_and_what_was_cut_short_are_left_out(tmp_path, submit, c
     ]
     for name, text in zip(names, damaged, strict=False):
         (store.folder(name) / "job.json").write_text(text)
-    with Queue(place, LIMITS, FakeProcess) as queue:
+    with Queue(place, LIMITS, Here(FakeProcess)) as queue:
         assert queue.jobs() == []
     assert caplog.text.count("its record is damaged") == 6
     assert not store.folder(names[6]).exists()
@@ -138,7 +139,7 @@ def test_damaged_records_and_what_was_cut_short_are_left_out(tmp_path, submit, c
 def test_two_servers_do_not_share_a_folder(queue, tmp_path):
     with (
         pytest.raises(UsageError, match=r"another server uses .*; give another --state"),
-        Queue(tmp_path / "state", LIMITS, FakeProcess),
+        Queue(tmp_path / "state", LIMITS, Here(FakeProcess)),
     ):
         pass
 
