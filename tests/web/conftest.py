@@ -7,11 +7,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from styletransfer.errors import UsageError
+from styletransfer.web import extra
 from styletransfer.web.limits import Limits
 from styletransfer.web.process import Here
 from styletransfer.web.queue import Queue
 from styletransfer.web.records import Job
 from tests.web.fakeworker import FakeProcess
+
+
+class _Absent(pytest.Module):
+    """A module that is not imported, since it needs packages that are not here."""
+
+    def collect(self) -> list[pytest.Item]:
+        try:
+            extra.check()
+        except UsageError as error:
+            pytest.skip(str(error), allow_module_level=True)
+        return []
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Skip all tests of the service where its extra is not installed."""
+    try:
+        extra.check()
+    except UsageError:
+        return _Absent.from_parent(parent, path=module_path)
+    return None
+
 
 LIMITS = Limits(upload=1 << 20, pixels=100_000, length=512, waiting=3, kept=5, rate=1000)
 
