@@ -47,6 +47,15 @@ def picture(width: int = 40, height: int = 30, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
+def clip(frames: int = 3) -> bytes:
+    """Return a film."""
+    noise = np.random.default_rng(0).integers(0, 256, (frames, 48, 64, 3), np.uint8)
+    first, *others = [Image.fromarray(pixels) for pixels in noise]
+    stream = io.BytesIO()
+    first.save(stream, "GIF", save_all=True, append_images=others, duration=100)
+    return stream.getvalue()
+
+
 @pytest.fixture
 def worker() -> FakeProcess:
     return FakeProcess()

@@ -4,7 +4,6 @@ Over HTTP, as programs ask.
 """
 
 import contextlib
-import io
 import os
 import random
 import signal
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from styletransfer import images
 from styletransfer.errors import ClusterError
@@ -27,7 +24,7 @@ from styletransfer.web import elsewhere, server
 from styletransfer.web.elsewhere import Elsewhere
 from styletransfer.web.limits import Limits
 from styletransfer.web.process import Here, Process
-from tests.web.conftest import ended, reached
+from tests.web.conftest import clip, ended, reached
 from tests.web.test_server import CAT, LONG, WAVE, bring, eventually, iterations, serving
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
@@ -81,15 +78,6 @@ def results(client: httpx.Client, jobs: list[str]) -> list[bytes]:
         eventually(lambda job=job: client.get(job).json()["state"] in ("done", "failed"))
         assert client.get(job).json()["state"] == "done", client.get(job).json()
     return [client.get(f"{job}/result").content for job in jobs]
-
-
-def clip(frames: int = 3) -> bytes:
-    """Return a film."""
-    noise = np.random.default_rng(0).integers(0, 256, (frames, 48, 64, 3), np.uint8)
-    first, *others = [Image.fromarray(pixels) for pixels in noise]
-    stream = io.BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=others, duration=100)
-    return stream.getvalue()
 
 
 def orders() -> list[tuple[str, bytes, dict[str, str]]]:
@@ -201,6 +189,7 @@ def die(errand: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_poisoned_job_fails_alone(workers, tmp_path, monkeypatch):
     with server.opened(tmp_path, Limits(), workers) as queue:
         with monkeypatch.context() as patched:
@@ -210,6 +199,7 @@ def test_a_poisoned_job_fails_alone(workers, tmp_path, monkeypatch):
         assert ended(queue, bring(queue, "stylize", PAINTED)).state == "done"
 
 
+@pytest.mark.slow
 def test_jobs_wait_for_a_cluster_that_is_lost(workers, tmp_path, monkeypatch):
     monkeypatch.setattr(elsewhere, "_WAIT_SECONDS", 0.1)
     runs = []
