@@ -16,6 +16,7 @@ from styletransfer.web.making import Maker, PageError, Shown, mask
 
 _PAINTING, _SHEET = "a painting", "a style of the sheet"
 _LENGTH = 512
+_LEAST = 256  # for presets, which begin at half the size with 64 pixels at least
 _STYLE = 26  # of the sheet
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _USUAL = "as the preset"
@@ -261,8 +262,9 @@ def optimise(maker: Maker) -> dict[str, Any]:
             preset = gr.Dropdown(names, value="fast", label="preset")
             network = gr.Dropdown([_USUAL, *NETWORK_NAMES], value=_USUAL, label="network")
             length = gr.Slider(
-                64, maker.limits.length, _LENGTH, step=32, label="longest side, pixels"
-            )
+                min(_LEAST, maker.limits.length), maker.limits.length, _LENGTH, step=32,
+                label="longest side, pixels",
+            )  # fmt: skip
             with gr.Row():
                 ratio = gr.Textbox("", label="ratio style to content", placeholder=_USUAL)
                 steps = gr.Textbox("", label="iterations", placeholder=_USUAL)

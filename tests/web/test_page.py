@@ -106,7 +106,7 @@ def test_the_page(browser, tmp_path: Path, quick_network):
         tab = tab_of(page, "Optimise", "Optimise")
         tab.locator("input[type=file]").nth(0).set_input_files(CAT)
         tab.locator("input[type=file]").nth(1).set_input_files(WAVE)
-        tab.get_by_label("number input for longest side, pixels").fill("224")
+        tab.get_by_label("number input for longest side, pixels").fill("256")
         tab.get_by_label("iterations").fill("100000")
         tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
         tab.get_by_role("button", name="Optimise", exact=True).click()
@@ -147,7 +147,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab = tab_of(page, "Optimise", "Optimise")
         tab.locator("input[type=file]").nth(0).set_input_files(CAT)
         tab.locator("input[type=file]").nth(1).set_input_files(WAVE)
-        tab.get_by_label("number input for longest side, pixels").fill("64")
+        tab.get_by_label("number input for longest side, pixels").fill("256")
         tab.get_by_label("iterations").fill("3")
         tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
         tab.get_by_role("button", name="where the style goes").click()
@@ -183,7 +183,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab = tab_of(page, "Optimise", "Optimise")
         tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
         assert tab.get_by_label("iterations").input_value() == "3"
-        assert tab.get_by_label("number input for longest side, pixels").input_value() == "64"
+        assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
         shot(page, "again")
 
 

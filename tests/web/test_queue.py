@@ -1,6 +1,7 @@
 """The queue: order, ends, and what it survives."""
 
 import json
+import threading
 
 import pytest
 
@@ -10,8 +11,9 @@ from styletransfer.web.limits import Limits
 from styletransfer.web.process import Here
 from styletransfer.web.queue import FullError, Queue
 from styletransfer.web.records import Store
+from styletransfer.web.workplace import STOPPED
 from tests.web.conftest import LIMITS, ended, reached
-from tests.web.fakeworker import GONE, FakeProcess
+from tests.web.fakeworker import GONE, MADE, FakeProcess
 
 
 def test_jobs_are_made_in_order_and_kept_on_the_disk(queue, worker, submit):
@@ -75,6 +77,56 @@ def test_a_job_that_kills_three_workers_fails_and_the_next_is_made(tmp_path, sub
         assert job.state == "failed"
         assert job.error == "its process has ended by itself 3 times"
         assert ended(queue, second).state == "done"
+
+
+class Several:
+    """A workplace of two, where each job waits until it is let go, or is to stop."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.at_a_time = self.most = 0
+        self._lock = threading.Lock()
+
+    def slots(self) -> int:
+        return 2
+
+    def make(self, order, folder, tell, stop):
+        with self._lock:
+            self.at_a_time += 1
+            self.most = max(self.most, self.at_a_time)
+        while not stop() and not self.let_go.wait(0.01):
+            pass
+        with self._lock:
+            self.at_a_time -= 1
+        return STOPPED if stop() else MADE
+
+    def close(self) -> None:
+        pass
+
+
+def test_as_many_jobs_at_a_time_as_the_workplace_makes(tmp_path, submit):
+    place = Several()
+    with Queue(tmp_path / "other", LIMITS, place) as queue:
+        names = [submit(queue) for _ in range(2)]
+        for name in names:
+            reached(queue, name, "running")
+        names += [submit(queue) for _ in range(2)]
+        assert [queue.position(name) for name in names] == [0, 0, 0, 1]
+        queue.cancel(names[1])
+        assert ended(queue, names[1]).state == "cancelled"
+        reached(queue, names[2], "running")
+        place.let_go.set()
+        for name in (names[0], *names[2:]):
+            assert ended(queue, name).state == "done"
+        assert place.most == 2
+
+
+def test_all_that_runs_is_left_to_the_next_server(tmp_path, submit):
+    with Queue(tmp_path / "other", LIMITS, Several()) as queue:
+        for name in [submit(queue) for _ in range(2)]:
+            reached(queue, name, "running")
+    found = Store(tmp_path / "other" / "jobs").load()
+    assert [(job.state, job.tries) for job in found] == [("queued", 0), ("queued", 0)]
 
 
 def test_a_worker_that_does_not_stop_is_ended(tmp_path, submit, monkeypatch):
