@@ -84,7 +84,7 @@ def ended(queue: Queue, name: str) -> Job:
     return reached(queue, name, "done", "failed", "cancelled")
 
 
-def reached(queue: Queue, name: str, *states: str, seconds: float = 60) -> Job:
+def reached(queue: Queue, name: str, *states: str, seconds: float = 120) -> Job:
     """Wait until a job is in one of some states."""
     with queue._changed:
         assert queue._changed.wait_for(lambda: queue._jobs[name].state in states, seconds)

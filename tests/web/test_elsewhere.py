@@ -155,10 +155,9 @@ def kill(workers: Elsewhere, busy: bool) -> None:
 def test_a_killed_worker_loses_no_job(workers, tmp_path):
     with server.opened(tmp_path, Limits(), workers) as queue:
         name = bring(queue, "optimise", LONG, WAVE)
-        eventually(lambda: iterations(queue, name) > 2)
-        version = queue.course(name).version
+        eventually(lambda: iterations(queue, name) > 200)
         kill(workers, busy=True)
-        eventually(lambda: queue.course(name).version > version and iterations(queue, name))
+        eventually(lambda: 0 < iterations(queue, name) < 200)  # another one has begun anew
         queue.cancel(name)
         assert ended(queue, name).result == "result.png"
 
@@ -221,7 +220,7 @@ def test_jobs_wait_for_a_cluster_that_is_lost(workers, tmp_path, monkeypatch):
 def test_a_worker_that_differs_is_refused(machine, monkeypatch, workers, apart):
     other = worker.versions() | {"numpy": "1.0"}
     monkeypatch.setattr(elsewhere.worker, "versions", lambda: other)
-    with pytest.raises(ClusterError, match=r"2 workers are not fit.*numpy .* there and 1\.0 here"):
+    with pytest.raises(ClusterError, match=r"not fit.*numpy .* there and 1\.0 here"):
         Elsewhere(apart._place, machine, Limits())
 
 

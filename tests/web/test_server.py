@@ -57,7 +57,7 @@ def bring(queue: Queue, kind: str, values: dict[str, Any], *styles: Path) -> str
     return name
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for something that another process does; return what it is."""
     end = time.monotonic() + seconds
     while not (found := condition()):
