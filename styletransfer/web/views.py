@@ -36,7 +36,6 @@ CSS = """
 .st-tiles .st-chosen { border-color: var(--color-accent) }
 .st-recipe { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }
 .st-mask canvas { width: 100%; touch-action: none; background: #8883; border-radius: 6px }
-@media (max-width: 480px) { button[role=tab] { padding: 0 8px !important } }
 footer { display: none !important }
 """
 

@@ -18,6 +18,7 @@ import pytest
 from styletransfer import images
 from styletransfer.errors import ClusterError
 from styletransfer.jobs.cluster import worker
+from styletransfer.jobs.cluster.client import Cluster
 from styletransfer.jobs.cluster.place import Place
 from styletransfer.jobs.task import Machine
 from styletransfer.web import elsewhere, server
@@ -47,19 +48,15 @@ def workers(machine) -> Iterator[Elsewhere]:
 @pytest.fixture
 def apart(workers, machine, monkeypatch) -> Iterator[Elsewhere]:
     """The same workers, as if they did not see the files of this machine."""
-    address = workers._cluster._client.scheduler.address
-    monkeypatch.setattr(elsewhere, "connected", lambda place, _: _connected(place, machine))
-    with contextlib.closing(Elsewhere(Place(address), machine, Limits())) as opened:
+    place = Place("tcp://127.0.0.1:1")
+
+    @contextlib.contextmanager
+    def connected(*_: object) -> Iterator[Cluster]:
+        yield Cluster(workers._cluster._client, place, machine)
+
+    monkeypatch.setattr(elsewhere, "connected", connected)
+    with contextlib.closing(Elsewhere(place, machine, Limits())) as opened:
         yield opened
-
-
-@contextlib.contextmanager
-def _connected(place: Place, machine: Machine) -> Iterator[Any]:
-    """Connect to a scheduler whose workers have the networks of this machine."""
-    from styletransfer.jobs.cluster import client
-
-    with client.connected(place, machine) as cluster:
-        yield client.Cluster(cluster._client, place, machine)
 
 
 def asked(client: httpx.Client, kind: str, content: bytes, values: dict[str, str]) -> str:

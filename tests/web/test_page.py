@@ -130,10 +130,6 @@ def test_the_page(browser, tmp_path: Path, quick_network):
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def shot(page: Any, name: str) -> None:
-    page.screenshot(path=f"/tmp/shots/{name}.png", full_page=True)
-
-
 def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
     page = browser.new_page(viewport={"width": width, "height": 1100})
     page.goto(str(client.base_url))
@@ -163,7 +159,6 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] / 3, middle, steps=8)
         page.mouse.up()
-        shot(page, "mask")
         tab.get_by_role("button", name="Optimise", exact=True).click()
         tab.locator(".st-result").wait_for(timeout=SECONDS)
         (folder,) = (tmp_path / "jobs").iterdir()
@@ -175,7 +170,6 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         after = tab.locator(".st-after")
         tab.get_by_label("before and after").fill("60")
         assert "60%" in after.evaluate("element => element.style.clipPath")
-        shot(page, "slider")
         # From the gallery back to the tab, with all that it was made of.
         page.get_by_role("tab", name="Gallery").click()
         page.locator(".st-cards button").first.click()
@@ -184,17 +178,16 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
         assert tab.get_by_label("iterations").input_value() == "3"
         assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
-        shot(page, "again")
 
 
 @pytest.mark.browser
-def test_a_film_is_painted_and_another_stopped_on_a_phone(browser, tmp_path, quick_network):
+def test_a_film_is_painted_and_another_stopped(browser, tmp_path, quick_network):
     pytest.importorskip("av", reason="the extra video is not installed")
     short, long = tmp_path / "short.gif", tmp_path / "long.gif"
     short.write_bytes(clip(3))
     long.write_bytes(clip(1000))
     with serving(tmp_path / "state", quick_network[1]) as (_, client):
-        page = opened_page(browser, client, 390)
+        page = opened_page(browser, client)
         tab = tab_of(page, "Film", "Paint the film")
         tab.get_by_label("a style of the sheet").check()
         tab.locator(".st-tiles button").nth(3).click()
@@ -203,8 +196,10 @@ def test_a_film_is_painted_and_another_stopped_on_a_phone(browser, tmp_path, qui
         tab.get_by_text("short.gif").first.wait_for(timeout=SECONDS)
         tab.get_by_role("button", name="Paint the film").click()
         tab.locator("video").wait_for(timeout=SECONDS)
+        page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        shot(page, "film")
+        page.screenshot(path="/tmp/shots/film.png", full_page=True)
+        page.set_viewport_size({"width": 1200, "height": 1100})
         page.reload()
         tab = tab_of(page, "Film", "Paint the film")
         tab.get_by_label("a style of the sheet").check()
@@ -213,6 +208,5 @@ def test_a_film_is_painted_and_another_stopped_on_a_phone(browser, tmp_path, qui
         tab.get_by_text("long.gif").first.wait_for(timeout=SECONDS)
         tab.get_by_role("button", name="Paint the film").click()
         tab.get_by_text("of 1000").wait_for(timeout=SECONDS)
-        shot(page, "film-progress")
         tab.get_by_role("button", name="Stop").click()
         tab.get_by_text("cancelled").wait_for(timeout=SECONDS)
