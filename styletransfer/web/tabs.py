@@ -223,7 +223,6 @@ def _style_choice() -> tuple[Any, Any, Any]:
 
     source.change(chosen, source, [painted, sheet], **_PRIVATE)
     tiles.select(_chosen_style, None, number, **_PRIVATE)
-    number.change(views.tiles, number, tiles, **_PRIVATE)
     return source, style, number
 
 
