@@ -50,12 +50,20 @@ def _load(address: str, pid: int) -> None:
             before = None
             for done, _ in enumerate(clients.map(ask, range(REQUESTS)), 1):
                 if done == REQUESTS // 4:
-                    before = _memory(pid)
+                    before = _memories(pid)
         while any(client.get(job).json()["state"] in ("queued", "running") for job in taken[-20:]):
             time.sleep(0.2)
         states = collections.Counter(client.get(job).json()["state"] for job in taken)
         print(f"answers {dict(answers)}, jobs {dict(states)}, {time.perf_counter() - began:.1f} s")
-        print(f"server, MiB: {before} after a quarter, {_memory(pid)} at the end")
+        after = _memories(pid)
+        print(f"server and worker, MiB: {before} after a quarter, {after} at the end")
+
+
+def _memories(pid: int) -> tuple[int, int]:
+    """Return the resident memory of the server, and of the largest process that it has begun."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    begun = [int(child) for task in tasks for child in task.read_text().split()]
+    return _memory(pid), max(map(_memory, begun))
 
 
 def _memory(pid: int) -> int:

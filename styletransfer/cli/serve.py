@@ -3,11 +3,20 @@
 import argparse
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
+from styletransfer.cli import cluster
 from styletransfer.cli.arguments import add_common, add_machine, count
 from styletransfer.cli.files import file_path
 from styletransfer.cli.messages import say
 from styletransfer.errors import UsageError
+
+if TYPE_CHECKING:
+    from styletransfer.jobs.task import Machine
+    from styletransfer.web.limits import Limits
+    from styletransfer.web.workplace import Workplace
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--rate", 120, "jobs a minute from one address"),
     ):
         add(flag, type=count, default=default, metavar="N", help=f"{what} (default: {default})")
+    cluster.add_arguments(parser)
     add_machine(parser)
     add_common(parser)
     parser.set_defaults(command=run)
@@ -90,11 +100,34 @@ def run(options: argparse.Namespace) -> int:
     state = options.state or weights.user_data() / "styletransfer" / "service"
     listening = _listen(options.host, options.port)
     options.signals.saving = True  # a signal ends the service as it should end
-    with listening, server.opened(state.absolute(), limits, machine) as queue:
+    with (
+        listening,
+        _workplace(options, machine, limits) as workplace,
+        server.opened(state.absolute(), limits, workplace) as queue,
+    ):
         if not options.quiet:
             say(f"serving {_address(options.host, listening, token)}")
         server.serve(queue, limits, listening, token, options.host in LOOPBACK, not options.no_page)
     return 0
+
+
+@contextmanager
+def _workplace(
+    options: argparse.Namespace, machine: "Machine", limits: "Limits"
+) -> Iterator["Workplace"]:
+    """Open where jobs are made: here or on a cluster."""
+    workplace: Workplace
+    where = cluster.place(options)
+    if where is None:
+        from styletransfer.web.process import Here, Process
+
+        workplace = Here(lambda: Process(machine, limits))
+    else:
+        from styletransfer.web.elsewhere import Elsewhere
+
+        workplace = Elsewhere(where, machine, limits)
+    with closing(workplace):
+        yield workplace
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,19 +1,19 @@
-"""The worker process as the server sees it: begun, asked, listened to, and ended."""
+"""Jobs made here, by a process of their own: begun, asked, listened to, and ended."""
 
 import json
 import multiprocessing
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from styletransfer.jobs.task import Machine
 from styletransfer.web import worker
 from styletransfer.web.limits import Limits
+from styletransfer.web.workplace import GRACE_SECONDS, POLL_SECONDS, STOPPED, GoneError, Order
 
 _END_SECONDS = 10.0
-
-
-class GoneError(Exception):
-    """The worker process has ended."""
 
 
 class Process:
@@ -58,3 +58,80 @@ class Process:
         self._process.kill()
         self._process.join(_END_SECONDS)
         self._connection.close()
+
+
+class Here:
+    """A workplace of one process, with one job at a time.
+
+    Parameters
+    ----------
+    start : callable
+        Starts the process.
+    """
+
+    def __init__(self, start: Callable[[], Process]) -> None:
+        self._start = start
+        self._process: Process | None = start()
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process."""
+        return None if self._process is None else self._process.pid
+
+    def slots(self) -> int:
+        """Return 1."""
+        return 1
+
+    def make(
+        self,
+        order: Order,
+        folder: Path,
+        tell: Callable[[Mapping[str, Any]], None],
+        stop: Callable[[], bool],
+    ) -> Mapping[str, Any]:
+        """Have a job made, see `Workplace`."""
+        try:
+            if self._process is None:
+                self._process = self._start()
+            ended = _followed(self._process, order, folder, tell, stop)
+        except GoneError:
+            self._restart(stop)
+            raise
+        if ended is None:
+            self._restart(stop)
+        return ended or STOPPED
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _restart(self, stop: Callable[[], bool]) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self._process = None if stop() else self._start()
+
+
+def _followed(
+    process: Process,
+    order: Order,
+    folder: Path,
+    tell: Callable[[Mapping[str, Any]], None],
+    stop: Callable[[], bool],
+) -> Mapping[str, Any] | None:
+    """Follow a process to the end of a job; return what it made, None if it does not stop."""
+    process.tell(asdict(order) | {"folder": str(folder.resolve())})
+    told = 0.0
+    while True:
+        message = process.listen(POLL_SECONDS) or {}
+        if "ended" in message:
+            ended: dict[str, Any] = message["ended"]
+            return ended
+        if "progress" in message:
+            tell(message["progress"])
+        now = time.monotonic()
+        if told and now - told > GRACE_SECONDS:
+            return None
+        if not told and stop():
+            process.tell({"stop": True})
+            told = now

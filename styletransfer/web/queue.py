@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,6 @@ from typing import Any, Self
 from styletransfer import locks
 from styletransfer.errors import UsageError
 from styletransfer.web.limits import Limits
-from styletransfer.web.process import GoneError, Process
 from styletransfer.web.records import (
     CANCELLED,
     DONE,
@@ -24,15 +23,14 @@ from styletransfer.web.records import (
     Job,
     Store,
 )
+from styletransfer.web.workplace import GoneError, LostError, Order, Workplace
 
 logger = logging.getLogger(__name__)
 
 TRIES = 3
 """How often a job is begun whose worker dies."""
 
-_POLL_SECONDS = 0.2
-_GRACE_SECONDS = 20.0  # from the word to stop to the end of the process
-_CLEAN_SECONDS = 60.0
+_LOOK_SECONDS = 5.0  # between two looks at what is old, and at how many jobs can be made
 _MOST_POINTS = 500  # of the course of a loss
 
 
@@ -83,7 +81,7 @@ class Course:
 
 
 class Queue:
-    """All jobs, and a thread that has one made after the other.
+    """All jobs, and a thread that has them made in their order.
 
     Parameters
     ----------
@@ -91,19 +89,19 @@ class Queue:
         Where jobs lie; what is there is taken up again.
     limits : Limits
         How many wait and are kept, and how long one runs.
-    start : callable
-        Starts a worker process.
+    workplace : Workplace
+        Where jobs are made.
     """
 
-    def __init__(self, folder: Path, limits: Limits, start: Callable[[], Process]) -> None:
-        self._limits, self._start = limits, start
+    def __init__(self, folder: Path, limits: Limits, workplace: Workplace) -> None:
+        self._limits, self._workplace = limits, workplace
         self._store = Store(folder / "jobs")
         self._folder = folder
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._courses: dict[str, Course] = {}
         self._asked_to_stop: set[str] = set()
-        self._worker: Process | None = None
+        self._under_way: dict[str, threading.Thread] = {}
         self._closing = False
         self._seconds = 10.0  # that a job takes, about
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
@@ -115,18 +113,17 @@ class Queue:
             if job.state == RUNNING:
                 job.state = QUEUED
             self._jobs[job.id] = job
-        self._worker = self._start()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the job at hand; the next server goes on with it."""
+        """Stop what is under way; the next server goes on with it."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
-        if self._worker is not None:
-            self._worker.kill()
+        for thread in [*self._under_way.values()]:
+            thread.join()
         self._open.close()
 
     @property
@@ -138,11 +135,6 @@ class Queue:
     def closing(self) -> bool:
         """Whether the server ends."""
         return self._closing
-
-    @property
-    def worker(self) -> int | None:
-        """The number of the worker process."""
-        return None if self._worker is None else self._worker.pid
 
     def check_room(self) -> None:
         """Raise FullError if no job would be taken now."""
@@ -241,51 +233,72 @@ class Queue:
 
     def _run(self) -> None:
         while True:
+            free = self._workplace.slots()
+
+            def ready(free: int = free) -> bool:
+                return self._closing or (len(self._under_way) < free and self._next() is not None)
+
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._next(), _CLEAN_SECONDS)
+                wanted = self._changed.wait_for(ready, _LOOK_SECONDS)
                 self._clean()
                 job = self._next()
                 if self._closing:
                     return
-                if job is None:
+                if job is None or not wanted:
                     continue
                 job.state, job.tries = RUNNING, job.tries + 1
                 self._courses[job.id] = Course(version=1)
                 self._store.save(job)
+                thread = threading.Thread(target=self._make, args=(job,), name="job", daemon=True)
+                self._under_way[job.id] = thread
                 self._changed.notify_all()
-            try:
-                self._make(job)
-            except Exception:
-                logger.exception("a job could not be made")
-                with self._changed:
-                    self._end(job, FAILED, "the server could not have it made")
+            thread.start()
 
     def _next(self) -> Job | None:
         return next((job for job in self._jobs.values() if job.state == QUEUED), None)
 
     def _make(self, job: Job) -> None:
         """Have a job made, and take note of what becomes of it."""
-        began = time.monotonic()
         try:
-            if self._worker is None:
-                self._worker = self._start()
-            ended = self._followed(job, self._worker)
-        except GoneError:
-            self._restart()
+            self._have_made(job)
+        except Exception:
+            logger.exception("a job could not be made")
+            with self._changed:
+                self._end(job, FAILED, "the server could not have it made")
+        finally:
+            with self._changed:
+                del self._under_way[job.id]
+                self._changed.notify_all()
+
+    def _have_made(self, job: Job) -> None:
+        began = time.monotonic()
+
+        def tell(progress: Mapping[str, Any]) -> None:
+            with self._changed:
+                self._courses[job.id].note(progress)
+                self._changed.notify_all()
+
+        def stop() -> bool:
+            late = time.monotonic() - began > self._limits.seconds
+            return late or self._closing or job.id in self._asked_to_stop
+
+        order = Order(job.kind, job.values, job.files)
+        try:
+            ended = self._workplace.make(order, self._store.folder(job.id), tell, stop)
+        except (GoneError, LostError) as error:
             with self._changed:
                 if self._closing:
                     self._unbegin(job)
                 elif job.id in self._asked_to_stop:
                     self._end(job, CANCELLED)
+                elif isinstance(error, LostError):
+                    self._unbegin(job)
                 elif job.tries < TRIES:
                     job.state = QUEUED
                     self._store.save(job)
                 else:
                     self._end(job, FAILED, f"its process has ended by itself {TRIES} times")
             return
-        if ended is None:  # it did not stop
-            self._restart()
-            ended = {"result": "", "error": "", "stopped": True, "facts": {}}
         with self._changed:
             self._seconds += 0.3 * (time.monotonic() - began - self._seconds)
             self._take(job, ended)
@@ -306,36 +319,6 @@ class Queue:
             self._end(job, DONE)
         else:
             self._end(job, FAILED, f"it took more than {self._limits.seconds:g} seconds")
-
-    def _followed(self, job: Job, worker: Process) -> dict[str, Any] | None:
-        """Follow a worker to the end of a job; return what it made, None if it does not stop."""
-        folder = self._store.folder(job.id).resolve()
-        worker.tell(
-            {"kind": job.kind, "values": job.values, "files": job.files, "folder": str(folder)}
-        )
-        began, told = time.monotonic(), 0.0
-        while True:
-            message = worker.listen(_POLL_SECONDS) or {}
-            if "ended" in message:
-                ended: dict[str, Any] = message["ended"]
-                return ended
-            with self._changed:
-                if "progress" in message:
-                    self._courses[job.id].note(message["progress"])
-                    self._changed.notify_all()
-                now = time.monotonic()
-                wanted = job.id in self._asked_to_stop or self._closing
-                late = now - began > self._limits.seconds
-            if (wanted or late) and not told:
-                worker.tell({"stop": True})
-                told = now
-            elif told and now - told > _GRACE_SECONDS:
-                return None
-
-    def _restart(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-        self._worker = None if self._closing else self._start()
 
     def _unbegin(self, job: Job) -> None:
         """Leave a job for the next server."""

@@ -8,21 +8,20 @@ from pathlib import Path
 import uvicorn
 
 from styletransfer.errors import UsageError
-from styletransfer.jobs.task import Machine
 from styletransfer.web.access import Access
 from styletransfer.web.limits import Limits
-from styletransfer.web.process import Process
 from styletransfer.web.queue import Queue
 from styletransfer.web.service import application
+from styletransfer.web.workplace import Workplace
 
 _LAST_SECONDS = 2  # for requests that are being answered when it ends
 
 
 @contextlib.contextmanager
-def opened(state: Path, limits: Limits, machine: Machine) -> Iterator[Queue]:
+def opened(state: Path, limits: Limits, workplace: Workplace) -> Iterator[Queue]:
     """Open the queue whose jobs lie in a folder; raise UsageError if they cannot."""
     try:
-        queue = Queue(state, limits, lambda: Process(machine, limits))
+        queue = Queue(state, limits, workplace)
     except OSError as error:
         raise UsageError(
             f"{state} cannot be written: {error.strerror}; give another --state"

@@ -16,7 +16,10 @@ from styletransfer.web.making import Maker, PageError, Shown, mask
 
 _PAINTING, _SHEET = "a painting", "a style of the sheet"
 _LENGTH = 512
+_LEAST = 256  # for presets, which begin at half the size with 64 pixels at least
+_STYLE = 26  # of the sheet
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_USUAL = "as the preset"
 _COLOURS = ["no", *COLOUR_METHODS]
 
 _PICK = """
@@ -177,22 +180,13 @@ def paint(maker: Maker) -> dict[str, Any]:
         with gr.Column(min_width=300):
             content = _picture("photo")
             _examples("content", content)
-            source = gr.Radio([_PAINTING, _SHEET], value=_PAINTING, label="style")
-            with gr.Column() as painted:
-                style = _picture("painting", 180)
-                _examples("style", style)
-            with gr.Column(visible=False) as sheet:
-                number = gr.State(26)
-                tiles = gr.HTML(views.tiles(26), js_on_load=_PICK)
+            choice = _style_choice()
             strength = gr.Slider(0, 1, 1, step=0.05, label="strength")
             colours = gr.Dropdown(_COLOURS, value="no", label="keep the photo's colours")
             length = gr.Slider(64, most, _LENGTH, step=32, label="longest side, pixels")
             go = gr.Button("Paint", variant="primary")
         with gr.Column(min_width=300):
             shown, job, _ = _outcome(maker)
-
-    def chosen(kind: str) -> tuple[Any, Any]:
-        return gr.Column(visible=kind == _PAINTING), gr.Column(visible=kind == _SHEET)
 
     def make(
         photo: Any, kind: str, painting: Any, own: int, much: float, keep: str, size: float
@@ -203,20 +197,42 @@ def paint(maker: Maker) -> dict[str, Any]:
             "preserve_colors": None if keep == "no" else keep,
         }
         files = {"content": [_needed(photo, "photo")]}
-        if kind == _PAINTING:
-            files["style"] = [_needed(painting, "painting")]
-        else:
-            values |= {"model": SAMPLES, "style": str(own)}
-        yield from maker.made("stylize", values, files)
+        yield from maker.made("stylize", *_with_style(values, files, kind, painting, own))
+
+    inputs = [content, *choice, strength, colours, length]
+    go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
+    source, style, number = choice
+    return {
+        "content": content, "style": style, "strength": strength, "length": length,
+        "colours": colours, "source": source, "number": number,
+    }  # fmt: skip
+
+
+def _style_choice() -> tuple[Any, Any, Any]:
+    """Add what chooses a painting or a style of the sheet; return which, and either."""
+    source = gr.Radio([_PAINTING, _SHEET], value=_PAINTING, label="style")
+    with gr.Column() as painted:
+        style = _picture("painting", 180)
+        _examples("style", style)
+    with gr.Column(visible=False) as sheet:
+        number = gr.State(_STYLE)
+        tiles = gr.HTML(views.tiles(_STYLE), js_on_load=_PICK)
+
+    def chosen(kind: str) -> tuple[Any, Any]:
+        return gr.Column(visible=kind == _PAINTING), gr.Column(visible=kind == _SHEET)
 
     source.change(chosen, source, [painted, sheet], **_PRIVATE)
     tiles.select(_chosen_style, None, number, **_PRIVATE)
-    inputs = [content, source, style, number, strength, colours, length]
-    go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
-    return {
-        "content": content, "style": style, "strength": strength, "length": length,
-        "colours": colours,
-    }  # fmt: skip
+    return source, style, number
+
+
+def _with_style(
+    values: dict[str, Any], files: dict[str, list[Any]], kind: str, painting: Any, own: int
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Return the parameters and files of a job with the style that was chosen."""
+    if kind == _PAINTING:
+        return values, files | {"style": [_needed(painting, "painting")]}
+    return values | {"model": SAMPLES, "style": str(own)}, files
 
 
 def _chosen_style(event: gr.EventData) -> int:
@@ -225,7 +241,6 @@ def _chosen_style(event: gr.EventData) -> int:
 
 def optimise(maker: Maker) -> dict[str, Any]:
     """Fill the tab that optimises; return its components by parameters."""
-    usual = "as the preset"
     with gr.Row():
         with gr.Column(min_width=300):
             content = _picture("photo")
@@ -244,13 +259,14 @@ def optimise(maker: Maker) -> dict[str, Any]:
                 )
             names = presets.names()
             preset = gr.Dropdown(names, value="fast", label="preset")
-            network = gr.Dropdown([usual, *NETWORK_NAMES], value=usual, label="network")
+            network = gr.Dropdown([_USUAL, *NETWORK_NAMES], value=_USUAL, label="network")
             length = gr.Slider(
-                64, maker.limits.length, _LENGTH, step=32, label="longest side, pixels"
-            )
+                min(_LEAST, maker.limits.length), maker.limits.length, _LENGTH, step=32,
+                label="longest side, pixels",
+            )  # fmt: skip
             with gr.Row():
-                ratio = gr.Textbox("", label="ratio style to content", placeholder=usual)
-                steps = gr.Textbox("", label="iterations", placeholder=usual)
+                ratio = gr.Textbox("", label="ratio style to content", placeholder=_USUAL)
+                steps = gr.Textbox("", label="iterations", placeholder=_USUAL)
             colours = gr.Dropdown(_COLOURS, value="no", label="keep the photo's colours")
             go = gr.Button("Optimise", variant="primary")
         with gr.Column(min_width=300):
@@ -262,7 +278,7 @@ def optimise(maker: Maker) -> dict[str, Any]:
     ) -> Iterator[Shown]:  # fmt: skip
         values = {
             "preset": name,
-            "model": None if net == usual else net,
+            "model": None if net == _USUAL else net,
             "length": size,
             "any_size": True,
             "ratio": much,
@@ -281,7 +297,8 @@ def optimise(maker: Maker) -> dict[str, Any]:
     go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
     return {
         "content": content, "style": style, "length": length, "ratio": ratio, "n_iter": steps,
-        "preset": preset, "colours": colours,
+        "preset": preset, "colours": colours, "model": network, "style 2": others[0],
+        "style 3": others[1],
     }  # fmt: skip
 
 
@@ -290,23 +307,21 @@ def film(maker: Maker) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             content = _of_uploads(gr.File(label="a short film or an animated GIF", height=120))
-            style = _picture("painting", 180)
-            _examples("style", style)
+            choice = _style_choice()
             strength = gr.Slider(0, 1, 1, step=0.05, label="strength")
             length = gr.Slider(64, maker.limits.length, 320, step=32, label="longest side, pixels")
             go = gr.Button("Paint the film", variant="primary")
         with gr.Column(min_width=300):
             shown, job, _ = _outcome(maker)
 
-    def make(source: Any, painting: Any, much: float, size: float) -> Iterator[Shown]:
+    def make(
+        source: Any, kind: str, painting: Any, own: int, much: float, size: float
+    ) -> Iterator[Shown]:
         values = {"strength": much, "length": size}
-        files = {
-            "content": [_needed(source, "film")],
-            "style": [_needed(painting, "painting")],
-        }
-        yield from maker.made("film", values, files)
+        files = {"content": [_needed(source, "film")]}
+        yield from maker.made("film", *_with_style(values, files, kind, painting, own))
 
-    go.click(_followed(make), [content, style, strength, length], [shown, job], **_PRIVATE)
+    go.click(_followed(make), [content, *choice, strength, length], [shown, job], **_PRIVATE)
 
 
 def gallery(maker: Maker, all_tabs: Any, tab: Any, others: dict[str, dict[str, Any]]) -> None:
@@ -354,11 +369,17 @@ def gallery(maker: Maker, all_tabs: Any, tab: Any, others: dict[str, dict[str, A
 
 def _given(maker: Maker, job: Any, name: str) -> Any:
     """Return what a component is to show of a job that was made."""
-    if name in job.files:
-        path = maker.queue.path(job, job.files[name][0])
+    if name in ("content", "style", "style 2", "style 3"):
+        what, _, number = name.partition(" ")
+        found = job.files.get(what, [])[int(number or 1) - 1 :]
+        path = maker.queue.path(job, found[0]) if found else None
         return None if path is None else _copied(path)
-    if name in ("content", "style"):
-        return None
+    if name == "source":
+        return _SHEET if job.values.get("model") == SAMPLES else _PAINTING
+    if name == "number":
+        return int(job.values["style"]) if "style" in job.values else gr.skip()
+    if name == "model":
+        return job.values.get("model", _USUAL)
     if name == "colours":
         keep = job.values.get("preserve_colors") or ["no"]
         return keep if isinstance(keep, str) else keep[0]

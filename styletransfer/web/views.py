@@ -32,7 +32,7 @@ CSS = """
 .st-cards small { display: block; padding: 2px 4px }
 .st-tiles { display: grid; gap: 4px; grid-template-columns: repeat(auto-fill, minmax(52px, 1fr)) }
 .st-tiles button { aspect-ratio: 1; border: 3px solid transparent; border-radius: 6px;
-  background-size: 700% 400% }
+  background-image: var(--sheet); background-size: 700% 400% }
 .st-tiles .st-chosen { border-color: var(--color-accent) }
 .st-recipe { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }
 .st-mask canvas { width: 100%; touch-action: none; background: #8883; border-radius: 6px }
@@ -123,8 +123,8 @@ def tiles(chosen: int) -> str:
             f'<button type="button"{marked} data-style="{style}" title="style {style}"'
             f' aria-label="style {style}" style="background-position: {place}"></button>'
         )
-    rule = f".st-tiles button {{ background-image: url(data:image/jpeg;base64,{data}) }}"
-    return f'<style>{rule}</style><div class="st-tiles">{"".join(parts)}</div>'
+    rule = f"--sheet: url(data:image/jpeg;base64,{data})"
+    return f'<div class="st-tiles" style="{rule}">{"".join(parts)}</div>'
 
 
 def _page(content: str) -> str:

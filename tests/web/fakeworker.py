@@ -4,7 +4,7 @@ import queue
 from pathlib import Path
 from typing import Any
 
-from styletransfer.web.process import GoneError
+from styletransfer.web.workplace import GoneError
 
 MADE = {"result": "result.png", "error": "", "stopped": False, "facts": {"size": [4, 3]}}
 STOPPED = MADE | {"stopped": True}

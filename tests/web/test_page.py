@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from styletransfer import images
 from styletransfer.web import views
 from styletransfer.web.making import PageError, mask
 from styletransfer.web.queue import Course
 from styletransfer.web.records import Job
+from tests.web.conftest import clip
 from tests.web.test_server import CAT, WAVE, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -104,7 +106,7 @@ def test_the_page(browser, tmp_path: Path, quick_network):
         tab = tab_of(page, "Optimise", "Optimise")
         tab.locator("input[type=file]").nth(0).set_input_files(CAT)
         tab.locator("input[type=file]").nth(1).set_input_files(WAVE)
-        tab.get_by_label("number input for longest side, pixels").fill("224")
+        tab.get_by_label("number input for longest side, pixels").fill("256")
         tab.get_by_label("iterations").fill("100000")
         tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
         tab.get_by_role("button", name="Optimise", exact=True).click()
@@ -126,3 +128,72 @@ def test_the_page(browser, tmp_path: Path, quick_network):
         phone.goto(address)
         phone.get_by_role("button", name="Paint", exact=True).wait_for(timeout=SECONDS)
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
+    page = browser.new_page(viewport={"width": width, "height": 1100})
+    page.goto(str(client.base_url))
+    return page
+
+
+@pytest.mark.browser
+def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, quick_network):
+    with serving(tmp_path, quick_network[1]) as (_, client):
+        page = opened_page(browser, client)
+        tab = tab_of(page, "Optimise", "Optimise")
+        tab.locator("input[type=file]").nth(0).set_input_files(CAT)
+        tab.locator("input[type=file]").nth(1).set_input_files(WAVE)
+        tab.get_by_label("number input for longest side, pixels").fill("256")
+        tab.get_by_label("iterations").fill("3")
+        tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="where the style goes").click()
+        canvas = tab.locator(".st-mask canvas")
+        # As high as the photo that lies under it.
+        page.wait_for_function(
+            "document.querySelector('.st-mask canvas').height !== 320", timeout=SECONDS
+        )
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 5, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 3, middle, steps=8)
+        page.mouse.up()
+        tab.get_by_role("button", name="Optimise", exact=True).click()
+        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        (folder,) = (tmp_path / "jobs").iterdir()
+        drawn = images.load(folder / "style_mask-0.png").mean(2)
+        line = drawn[len(drawn) // 2]
+        assert line[: len(line) // 4].min() > 0.9
+        assert drawn[0].max() == drawn[:, -1].max() == 0
+        # The slider uncovers what was before.
+        after = tab.locator(".st-after")
+        tab.get_by_label("before and after").fill("60")
+        assert "60%" in after.evaluate("element => element.style.clipPath")
+        # From the gallery back to the tab, with all that it was made of.
+        page.get_by_role("tab", name="Gallery").click()
+        page.locator(".st-cards button").first.click()
+        page.get_by_role("button", name="Again with…").click()
+        tab = tab_of(page, "Optimise", "Optimise")
+        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+        assert tab.get_by_label("iterations").input_value() == "3"
+        assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
+
+
+@pytest.mark.browser
+def test_a_film_is_painted(browser, tmp_path, quick_network):
+    pytest.importorskip("av", reason="the extra video is not installed")
+    short = tmp_path / "short.gif"
+    short.write_bytes(clip(3))
+    with serving(tmp_path / "state", quick_network[1]) as (_, client):
+        page = opened_page(browser, client)
+        tab = tab_of(page, "Film", "Paint the film")
+        tab.get_by_label("a style of the sheet").check()
+        tab.locator(".st-tiles button").nth(3).click()
+        tab.get_by_label("number input for longest side, pixels").fill("64")
+        tab.locator("input[type=file]").first.set_input_files(short)
+        tab.get_by_text("short.gif").first.wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Paint the film").click()
+        tab.locator("video").wait_for(timeout=SECONDS)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

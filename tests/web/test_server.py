@@ -19,6 +19,7 @@ from styletransfer import cli, images
 from styletransfer.jobs.task import Machine
 from styletransfer.web import extra, server
 from styletransfer.web.limits import Limits
+from styletransfer.web.process import Here, Process
 from styletransfer.web.queue import Queue
 from tests.conftest import ROOT
 from tests.web.conftest import ended
@@ -30,9 +31,15 @@ LONG = {"model": "googlenet", "length": 64, "n_iter": 100_000, "tolerance": 0, "
 
 
 @pytest.fixture
-def queue(tmp_path, quick_network) -> Iterator[Queue]:
+def here(quick_network) -> Iterator[Here]:
     machine = Machine(gpu_id=-1, threads=1, models=quick_network[1])
-    with server.opened(tmp_path / "state", Limits(), machine) as opened:
+    with contextlib.closing(Here(lambda: Process(machine, Limits()))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def queue(tmp_path, here) -> Iterator[Queue]:
+    with server.opened(tmp_path / "state", Limits(), here) as opened:
         yield opened
 
 
@@ -50,7 +57,7 @@ def bring(queue: Queue, kind: str, values: dict[str, Any], *styles: Path) -> str
     return name
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for something that another process does; return what it is."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -63,7 +70,7 @@ def iterations(queue: Queue, name: str) -> int:
     return int(queue.course(name).facts.get("iteration", 0))
 
 
-def test_a_worker_survives_its_death_and_keeps_networks(queue):
+def test_a_worker_survives_its_death_and_keeps_networks(queue, here):
     # What is painted is what the command paints, and says nothing of the server's folders.
     first = bring(queue, "stylize", {"model": "samples", "style": "26", "length": 64})
     job = ended(queue, first)
@@ -72,13 +79,13 @@ def test_a_worker_survives_its_death_and_keeps_networks(queue):
     assert stored["files"]["content"][0][0] == "content-0.jpg"
     assert str(queue.folder(first)) not in json.dumps(stored)
     assert images.load(queue.preview(job)).shape == (43, 64, 3)
-    worker = queue.worker
+    worker = here.pid
     # It dies in the middle of a job, which is begun again.
     second = bring(queue, "optimise", LONG, WAVE)
     eventually(lambda: iterations(queue, second))
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: queue.get(second).tries == 2 and iterations(queue, second))
-    assert queue.worker != worker
+    assert here.pid != worker
     assert queue.preview(queue.get(second)) is not None
     queue.cancel(second)
     job = ended(queue, second)

@@ -83,12 +83,9 @@ class Cluster:
         ClusterError
             If one differs in its versions or weights, or cannot have the network.
         """
-        here = list(self._workers())
         problems = []
         asked = (located(settings, self.place.shared), self.machine)
-        jobs = iter([(worker.prepare, asked, address) for address in here])
-        for done in self._run(jobs, stopped, lambda: len(here)):
-            address = done.job[2]
+        for address, done in self.everywhere(worker.prepare, asked, stopped):
             if done.error is not None:
                 problems.append(f"{address}: {explain(done.error)}")
                 continue
@@ -104,11 +101,24 @@ class Cluster:
                 )
             if differs:
                 problems.append(f"{address}: {', '.join(differs)}")
-        if problems:
-            count = "a worker is" if len(problems) == 1 else f"{len(problems)} workers are"
-            raise ClusterError(
-                f"{count} not fit for the work ({problems[0]}); nothing was sent", problems[1:]
-            )
+        refuse(problems)
+
+    def everywhere(
+        self, function: Callable[..., Any], values: tuple[Any, ...], stopped: Callable[[], bool]
+    ) -> Iterator[tuple[str, Done]]:
+        """Have each worker call a function, and yield its address and what comes back."""
+        here = list(self._workers())
+        jobs = iter([(function, values, address) for address in here])
+        for done in self._run(jobs, stopped, lambda: len(here)):
+            yield done.job[2], done
+
+    def hear(self, topic: str, heard: Callable[[Any], None]) -> None:
+        """Have what workers say of a topic, plain values, told from now on."""
+        self._client.subscribe_topic(topic, lambda event: heard(event[1]))
+
+    def say(self, topic: str, what: Any) -> None:
+        """Put plain values, in place of the last, where workers that ask for them find them."""
+        self._client.set_metadata(topic, what)
 
     def run(
         self,
@@ -250,6 +260,15 @@ class Cluster:
 
     def _where(self) -> str:
         return self.place.address or "of this machine"
+
+
+def refuse(problems: list[str]) -> None:
+    """Raise ClusterError if there is anything wrong with workers, a clause each."""
+    if problems:
+        count = "a worker is" if len(problems) == 1 else f"{len(problems)} workers are"
+        raise ClusterError(
+            f"{count} not fit for the work ({problems[0]}); nothing was sent", problems[1:]
+        )
 
 
 @contextlib.contextmanager
