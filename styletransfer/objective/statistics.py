@@ -7,10 +7,10 @@ import onnx
 
 from styletransfer.caffe.layers import INPUT
 from styletransfer.errors import NetworkError, UnknownNameError
+from styletransfer.objective.starting import start
 from styletransfer.objective.term import Matching, Term
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.runtime.devices import Device
-from styletransfer.runtime.session import Session
 from styletransfer.text import some, suggestion
 
 
@@ -48,9 +48,8 @@ def statistics(
     """
     graph = forward(network, image.shape, terms)
     names = [term.of_picture(graph, term.layer) for term in terms]
-    model = graph.model(list(dict.fromkeys(names)))
     # The session lives only here: its memory is free again before the objective's is made.
-    values = Session(model.SerializeToString(), device).run({INPUT: image})
+    values = start(graph, list(dict.fromkeys(names)), device).run({INPUT: image})
     return {term.name: term.target(values[name]) for term, name in zip(terms, names, strict=True)}
 
 

@@ -20,6 +20,7 @@ from styletransfer.caffe.layers import INPUT
 from styletransfer.errors import UsageError
 from styletransfer.images import masks
 from styletransfer.objective.protocol import Evaluation
+from styletransfer.objective.starting import start
 from styletransfer.objective.statistics import forward
 from styletransfer.objective.term import Matching, Part, Sides, Term
 from styletransfer.objective.tilemodels import (
@@ -57,10 +58,7 @@ class Models:
     def of(cls, graph: GraphBuilder, outputs: Sequence[str], device: Device) -> "Models":
         """Return the models of a graph, of whose outputs one is the gradient."""
         summed = [name for name in outputs if name != GRADIENT]
-        sessions = (
-            Session(graph.model(names).SerializeToString(), device)
-            for names in (summed, [GRADIENT])
-        )
+        sessions = (start(graph, names, device) for names in (summed, [GRADIENT]))
         return cls(*sessions)
 
 
@@ -223,8 +221,7 @@ def _features(
     """Return what terms match that compare position by position."""
     graph = forward(network, layout.size, terms)
     names = {term.layer: term.of_picture(graph, term.layer) for term in terms}
-    model = graph.model(list(dict.fromkeys(names.values())))
-    session = Session(model.SerializeToString(), device)
+    session = start(graph, list(dict.fromkeys(names.values())), device)
     whole = {
         layer: np.empty((*graph.shape(name)[:2], *layout.whole[layer]), np.float32)
         for layer, name in names.items()
@@ -247,7 +244,7 @@ def _summed(
     """Return what terms match that are made of sums."""
     graph = forward(network, layout.size, terms)
     outputs = append(graph, layout, terms)
-    session = Session(graph.model(list(outputs.values())).SerializeToString(), device)
+    session = start(graph, list(outputs.values()), device)
     shapes = {statistic.name: graph.shape(name) for statistic, name in outputs.items()}
     pieces = [
         Piece(Models(session), layout.pixels(tile), partial(_counted, layout, tile, terms, {}))
@@ -256,9 +253,7 @@ def _summed(
     sums, references = _sums(pieces, image, list(outputs), shapes)
     end = GraphBuilder()
     names = finish(end, outputs, shapes)
-    values = Session(end.model(list(names.values())).SerializeToString(), device).run(
-        sums | references
-    )
+    values = start(end, list(names.values()), device).run(sums | references)
     of_term = shared(terms)
     return {term.name: term.target(values[names[of_term[term.name]]]) for term in terms}
 
@@ -360,4 +355,4 @@ def _masks(
         names.append(graph.op("Identity", term.weights(graph, mask), output=name))
     if not names:
         return {}
-    return Session(graph.model(names).SerializeToString(), device).run(given)
+    return start(graph, names, device).run(given)

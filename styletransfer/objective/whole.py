@@ -12,12 +12,12 @@ from styletransfer.caffe.layers import INPUT
 from styletransfer.errors import NetworkError, UsageError
 from styletransfer.images import masks
 from styletransfer.objective.protocol import Evaluation
+from styletransfer.objective.starting import start
 from styletransfer.objective.statistics import forward
 from styletransfer.objective.term import Matching, Part, Term
 from styletransfer.onnxgrad import GraphBuilder
 from styletransfer.onnxgrad.rewrites import pools, winograd
 from styletransfer.runtime.devices import CPU, Device
-from styletransfer.runtime.session import Session
 from styletransfer.settings.choices import Convolution
 
 
@@ -69,11 +69,9 @@ class WholeObjective:
     ) -> None:
         self.shape = tuple(shape)
         self.terms = tuple(terms)
-        model = build(network, shape, terms, device, convolution)
-        self._sizes = _sizes(model)
-        serialized = model.SerializeToString()
-        del model  # hundreds of MB
-        self._session = Session(serialized, device)
+        graph, outputs = assemble(network, shape, terms, device, convolution)
+        self._session = start(graph, outputs, device)
+        self._sizes = {name: graph.shape(name) for name in self._session.inputs}
         self.provider = self._session.provider
 
     def bind(
@@ -213,14 +211,6 @@ def _mask(graph: GraphBuilder, term: Matching) -> str:
 
 def _mask_input(term: Matching) -> str:
     return f"mask/{term.mask}/{term.layer}"
-
-
-def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each of a model's inputs."""
-    return {
-        value.name: tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-        for value in model.graph.input
-    }
 
 
 def _resized(

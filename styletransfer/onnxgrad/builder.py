@@ -1,7 +1,7 @@
 """An ONNX graph under construction, with the static shape and dtype of every tensor at hand."""
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -248,7 +248,9 @@ class GraphBuilder:
             elif any(self._types.get(name) != kind for name, kind in types.items()):
                 raise GradientError(f"What replaces the {describe(node)} gives another tensor.")
 
-    def model(self, outputs: Sequence[str], name: str = "graph") -> onnx.ModelProto:
+    def model(
+        self, outputs: Sequence[str], name: str = "graph", without: Collection[str] = ()
+    ) -> onnx.ModelProto:
         """Return the model that computes `outputs`, without all that they do not need.
 
         Parameters
@@ -257,6 +259,8 @@ class GraphBuilder:
             Names of tensors, in the order wanted.
         name : str
             The graph's name.
+        without : collection of str
+            Constants that are left out, see `apart`.
 
         Returns
         -------
@@ -280,7 +284,7 @@ class GraphBuilder:
         )
         # One by one, and last: each of the calls above copies all that it is given.
         for key, array in self.initializers.items():
-            if key in read:
+            if key in read and key not in without:
                 model.graph.initializer.add().CopyFrom(numpy_helper.from_array(array, key))
         return model
 
@@ -346,7 +350,7 @@ class GraphBuilder:
         data = {
             name: numpy_helper.from_array(self.initializers[name], name)
             for name in inputs
-            if name in self.initializers and _shapes(self.initializers[name])
+            if name in self.initializers and gives_shapes(self.initializers[name])
         }
         try:
             schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)
@@ -410,7 +414,7 @@ class GraphBuilder:
         )
 
 
-def _shapes(array: np.ndarray) -> bool:
+def gives_shapes(array: np.ndarray) -> bool:
     """Whether the shapes of a node's outputs may depend on what is in a constant."""
     return array.size <= SMALL or (array.ndim == 1 and array.dtype == np.int64)
 

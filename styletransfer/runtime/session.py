@@ -27,6 +27,9 @@ class Session:
         Not the model itself, so that the caller can drop that before the runtime makes its own.
     device : Device
         Where to run it.
+    constants : mapping of str to ndarray, optional
+        The values of constants that the model says to lie in another file, see `onnxgrad.apart`.
+        The runtime makes its own of them: they may be changed, or go, once the session is there.
 
     Attributes
     ----------
@@ -41,9 +44,11 @@ class Session:
         If the runtime refuses the model, or quietly chose another provider than the one asked for.
     """
 
-    def __init__(self, model: bytes, device: Device) -> None:
+    def __init__(
+        self, model: bytes, device: Device, constants: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         _give_back_memory()
-        self._session = _started(model, device)
+        self._session = _started(model, device, constants or {})
         self.provider = device.provider
         self._where = ("cuda", device.index) if device.provider == CUDA else ("cpu", 0)
         self._inputs = {i.name: _Kind(i) for i in self._session.get_inputs()}
@@ -163,13 +168,19 @@ class _Kind:
             raise ValueError(f"input {name} has shape {shape}, not {self._shape}")
 
 
-def _started(model: bytes, device: Device) -> Any:
+def _started(model: bytes, device: Device, constants: Mapping[str, np.ndarray]) -> Any:
     """Return the runtime's own session for a model on a device."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its errors are raised, too
     options.intra_op_num_threads = device.threads
+    if constants:
+        values = [
+            onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+            for array in constants.values()
+        ]
+        options.add_external_initializers(list(constants), values)
     providers: list[str | tuple[str, dict[str, object]]] = [CPU]
     disabled = []
     if device.provider == CPU:

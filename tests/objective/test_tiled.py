@@ -142,6 +142,10 @@ def both(terms, side, network=NETWORK, image=IMAGE):
     return result
 
 
+def start_in_double(graph, outputs, device):
+    return DoubleSession(graph.model(outputs).SerializeToString(), device)
+
+
 @pytest.mark.parametrize("pooling", ["caffe", "max", "l2"])
 @pytest.mark.parametrize("case", CASES)
 def test_tiles_are_the_whole_in_double(case, pooling, monkeypatch):
@@ -149,6 +153,7 @@ def test_tiles_are_the_whole_in_double(case, pooling, monkeypatch):
     network = with_pooling(branching_network(pooling == "l2"), pooling)
     targets, weights = targets_of(terms, network), np.linspace(1, 2, len(terms))
     monkeypatch.setattr(tiled, "Session", DoubleSession)
+    monkeypatch.setattr(tiled, "start", start_in_double)
     objective = TiledObjective(network, SHAPE, terms, CPU, side=16)
     objective.bind(targets, weights, REGIONS)
     found = objective.evaluate(IMAGE.astype(float))

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from styletransfer.errors import StyleTransferError
-from styletransfer.onnxgrad import GraphBuilder
+from styletransfer.onnxgrad import GraphBuilder, apart
 from styletransfer.runtime import session
 from styletransfer.runtime.devices import CPU, CUDA, Device
 from styletransfer.runtime.session import Session
@@ -291,3 +291,29 @@ def test_threads_do_not_lose_each_other_s_steps() -> None:
     for thread in threads:
         thread.join()
     assert runner.bound("w") == 4000
+
+
+def test_constants_apart_are_the_runtimes_own() -> None:
+    """If this fails, the runtime reads the arrays themselves: then a session must keep them."""
+    random = np.random.default_rng(2)
+    graph = GraphBuilder()
+    x = graph.input("x", (1, 8, 9, 7))
+    w = graph.constant(random.normal(size=(16, 8, 3, 3)).astype(np.float32), "w")
+    a = graph.constant(random.normal(size=(40, 7)).astype(np.float32), "a")  # read as it is
+    y = graph.op("Conv", x, w, kernel_shape=[3, 3], pads=[1] * 4)
+    graph.op("MatMul", a, graph.op("Transpose", y, perm=[0, 1, 3, 2]), output="y")
+    image = random.normal(size=(1, 8, 9, 7)).astype(np.float32)
+    expected = Session(graph.model(["y"]).SerializeToString(), Device()).run({"x": image})["y"]
+    model, constants = apart(graph, ["y"])
+    runner = Session(model.SerializeToString(), Device(), constants)
+    for array in constants.values():
+        array[:] = np.nan
+    np.testing.assert_array_equal(runner.run({"x": image})["y"], expected)
+
+
+def test_a_constant_that_is_missing() -> None:
+    graph = GraphBuilder()
+    graph.op("Add", graph.input("x", (900,)), graph.constant(np.ones(900, np.float32)), output="y")
+    model, _ = apart(graph, ["y"])
+    with pytest.raises(StyleTransferError, match="ONNX Runtime refuses the model"):
+        Session(model.SerializeToString(), Device())
