@@ -28,10 +28,10 @@ LEAST = 32
 """The smallest tile that can be asked for."""
 
 # Measured, see benchmarks/RESULTS.md, "Tiles and memory": the runtime takes memory in pieces that
-# grow; and while a session is made, the weights are there as arrays, as a model, as its bytes and
-# as what the runtime makes of them.
+# grow; and while a session is made, the weights are there as arrays and as what the runtime makes
+# of them.
 SLACK = 1.15
-MAKING, MADE = 3.25, 0.65
+MAKING, MADE = 2.1, 0.65
 
 
 @dataclass(frozen=True)
