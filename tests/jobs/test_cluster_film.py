@@ -42,9 +42,11 @@ def machine(quick_network):
 
 @pytest.fixture(scope="module")
 def cluster(machine):
-    """A cluster of two workers of this machine."""
-    with client.connected(Place("", 2, True), machine) as cluster:
-        yield cluster
+    """A cluster of two workers of this machine, without certificates: commands connect to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "_certified", lambda: False)
+        with client.connected(Place("", 2, True), machine) as cluster:
+            yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -178,6 +178,16 @@ def test_file_that_cannot_be_unpacked_is_refused(packed, folder, how):
     assert "has no readable some_package/net.bin" in message
 
 
+def test_packing_that_takes_any_memory_is_refused(packed, folder):
+    """A wheel of 5 kB whose LZMA dictionary is said to have 4 GB took them."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("some_package/net.bin", CONTENT)
+    packed(data.getvalue())
+    message = reason(package_source(data.getvalue()), folder)
+    assert "it is packed in a way that wheels are not" in message
+
+
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [

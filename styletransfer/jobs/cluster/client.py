@@ -305,6 +305,11 @@ def _share(workers: int) -> int:
     return max((os.cpu_count() or 1) // workers, 1)
 
 
+def _certified() -> bool:
+    """Whether certificates that last as long as a cluster can keep other users out of it."""
+    return importlib.util.find_spec("cryptography") is not None
+
+
 @contextlib.contextmanager
 def _made_here(dask: Any, workers: int) -> Iterator[Any]:
     """Start a scheduler and workers on this machine, which end with the block."""
@@ -313,8 +318,7 @@ def _made_here(dask: Any, workers: int) -> Iterator[Any]:
     # Workers compute as this process does: Dask's own rule, one thread for NumPy's libraries,
     # would change the last bits of sums.
     alike: dict[str, object] = {"distributed.nanny.pre-spawn-environ": {}}
-    # Certificates that last as long as the cluster keep other users of the machine out.
-    safe = importlib.util.find_spec("cryptography") is not None
+    safe = _certified()
     with configuration.set(alike):
         cluster = dask.LocalCluster(
             n_workers=workers,
