@@ -20,13 +20,16 @@ from styletransfer.settings import Settings
 from styletransfer.transfer import goals, sizes, temporal
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
-from styletransfer.transfer.tiling import Patient, Tiling, Work, side, smaller
+from styletransfer.transfer.tiling import Patient, Tiling, Work, fits, side, smaller
 from styletransfer.weights.loading import LoadedNetwork
 
 logger = logging.getLogger(__name__)
 
 MOST_STYLES = 32
 """For how many style images, each at a size, statistics are kept: some MB each."""
+
+MOST_SIZES = 3
+"""For how many sizes an objective is kept, where the memory allows: a session of its own each."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Problem:
 class ProblemMaker:
     """Makes problems on one device.
 
-    It keeps the last objective, for pictures of the same size, since making one takes seconds; and
-    the statistics of style images, which do not depend on the content, for the rest of a batch.
+    It keeps the last objectives, for pictures of the same sizes, since making one takes seconds;
+    and the statistics of style images, which do not depend on the content, for the rest of a batch.
 
     Attributes
     ----------
@@ -72,14 +75,15 @@ class ProblemMaker:
     def __init__(self, device: Device, tiling: Tiling | None = None) -> None:
         self._device = device
         self.tiling = tiling or Tiling()
-        self._kept: tuple[object, WholeObjective | TiledObjective] | None = None
-        self._sides: dict[object, int | None] = {}  # of the tiles, by what an objective is of
+        # By what they are of, the one used last at the end; and the sides of their tiles.
+        self._kept: dict[object, WholeObjective | TiledObjective] = {}
+        self._sides: dict[object, int | None] = {}
         self._styles: dict[object, dict[str, np.ndarray]] = {}
 
     def make(
         self, settings: Settings, network: LoadedNetwork, given: Inputs, stage: Stage
     ) -> Problem:
-        """Return the problem of a stage; the one made before is then of no more use.
+        """Return the problem of a stage; those made before are then of no more use.
 
         Raises
         ------
@@ -101,13 +105,12 @@ class ProblemMaker:
         sizes.check(settings, network, given, stage, wanted)
         work = Work(network.model, content.shape, wanted.terms, self._device, settings.conv)
         key = (content.shape, wanted, settings.pooling, settings.conv)
-        if self._kept is not None and self._kept[0] != key:
-            self._kept = None  # its memory is free before anything else is computed
-        if self._kept is None:
+        if key not in self._kept:
+            self._make_room(work, settings)
             width, height = content.shape[:1:-1]
             logger.info("preparing %d x %d pixels on %s", width, height, self._device)
             if key not in self._sides:
-                self._sides = {key: side(self.tiling, work, settings)}
+                self._sides[key] = side(self.tiling, work, settings)
                 if self._sides[key] is not None:
                     logger.info("in tiles of %d pixels", self._sides[key])
 
@@ -125,16 +128,18 @@ class ProblemMaker:
 
         def again(lack: MemoryError) -> Objective:
             while True:
-                self._kept = None
-                less = None
-                if self.tiling.tile != "off":
-                    less = smaller(self._sides[key], content.shape)
-                if less is None:
-                    raise lack
-                logger.warning(
-                    "the memory is not enough (%s); going on in tiles of %d pixels", lack, less
-                )
-                self._sides[key] = less
+                alone = not self._kept.keys() - {key}
+                self._kept.clear()
+                if alone:
+                    less = None
+                    if self.tiling.tile != "off":
+                        less = smaller(self._sides[key], content.shape)
+                    if less is None:
+                        raise lack
+                    logger.warning(
+                        "the memory is not enough (%s); going on in tiles of %d pixels", lack, less
+                    )
+                    self._sides[key] = less
                 try:
                     return bound()
                 except MemoryError as other:
@@ -150,18 +155,32 @@ class ProblemMaker:
         tile = self._sides[key] if tiles > 1 else None
         return Problem(Patient(objective, again), content, tuple(styles), work, tile, tiles)
 
+    def forget_last(self) -> None:
+        """Let go of the objective made last, a coarse scale's: its memory is the next scale's."""
+        if self._kept:
+            self._kept.popitem()
+
+    def _make_room(self, work: Work, settings: Settings) -> None:
+        """Let go of kept objectives where another would be too many, or too much beside them."""
+        while len(self._kept) >= MOST_SIZES:
+            del self._kept[next(iter(self._kept))]
+        if self._kept and not fits(self.tiling, work, settings):
+            self._kept.clear()
+        self._sides = {key: pixels for key, pixels in self._sides.items() if key in self._kept}
+
     def _objective(self, key: object, work: Work) -> WholeObjective | TiledObjective:
         """Return an objective, that kept if it is of the same."""
-        if self._kept is None:
+        found = self._kept.pop(key, None)
+        if found is None:
             arguments = work.network, work.shape, work.terms, work.device, work.convolution
             pixels = self._sides[key]
-            made = (
+            found = (
                 WholeObjective(*arguments)
                 if pixels is None
                 else TiledObjective(*arguments, side=pixels)
             )
-            self._kept = key, made
-        return self._kept[1]
+        self._kept[key] = found  # the latest at the end
+        return found
 
     def _statistics(
         self, work: Work, picture: np.ndarray, terms: Sequence[Matching], pixels: int | None

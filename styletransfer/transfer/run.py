@@ -162,6 +162,8 @@ def _stages(
             course.early = stop
         if stop is Stop.TIME:
             break
+        if stage is not stages[-1]:
+            problems.forget_last()
     if not course.improved:
         # Not an error: where it is a minimum, as the content is for a ratio of 0, the first image
         # is what was asked for; SciPy's minimisers return it, too.

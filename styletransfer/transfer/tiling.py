@@ -155,8 +155,7 @@ def side(tiling: Tiling, work: Work, settings: Settings) -> int | None:
     if isinstance(tiling.tile, int):
         return tiling.tile if tiling.tile < max(work.shape[2:]) else None
     free = tiling.free
-    beside = images(settings, work.shape)
-    if free is None or work.roughly() + beside <= free:
+    if free is None or fits(tiling, work, settings):
         return None
     need = work.need(None, settings)
     if need.total <= free:
@@ -175,6 +174,12 @@ def side(tiling: Tiling, work: Work, settings: Settings) -> int | None:
             megabytes(free),
         )
     return chosen
+
+
+def fits(tiling: Tiling, work: Work, settings: Settings) -> bool:
+    """Return whether the memory is known to be enough for an objective as a whole, at a guess."""
+    free = tiling.free
+    return free is not None and work.roughly() + images(settings, work.shape) <= free
 
 
 def _largest(

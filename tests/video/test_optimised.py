@@ -80,16 +80,16 @@ def test_it_holds_together_at_half_of_the_evaluations(painter, painted):
 def test_one_session_serves_all_first_frames_and_one_the_others(transfer, painter):
     transfer.transfer_style([WAVE], FRAMES[0], **OPTIONS | {"n_iter": 1})
     painter.paint(FRAMES[0], painter.begin(), None)
-    kept = transfer._problems._kept
+    kept = list(transfer._problems._kept.values())
     painter.paint(FRAMES[1], painter.begin(), None)
-    assert transfer._problems._kept is kept
+    assert list(transfer._problems._kept.values()) == kept
     # Frames that follow have another, in which some pixels count more than others.
     linked = []
     tracker, state = flow.Tracker(painter.offsets, anchored=True), painter.begin()
     for frame in FRAMES[:3]:
         _, state, _ = painter.paint(frame, state, tracker.follow(frame))
-        linked.append(transfer._problems._kept)
-    assert linked[1] is linked[2]
+        linked.append(list(transfer._problems._kept.values())[-1])
+    assert linked[1] is linked[2] is not linked[0] is kept[-1]
 
 
 def test_a_stored_state_goes_on_with_the_same_bits(painter, painted, tmp_path):
