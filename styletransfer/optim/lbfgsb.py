@@ -9,6 +9,7 @@ import numpy as np
 
 from styletransfer.optim.protocol import Accept, Function, Image, Iterate
 from styletransfer.progress import Stop
+from styletransfer.runtime import blas
 from styletransfer.settings.choices import HISTORY, TOLERANCE
 
 
@@ -63,7 +64,10 @@ class Lbfgsb:
         loop = _loop if _known() else _loop_of_scipy
         first = image.ravel().astype(np.float64)
         limits = _Limits(iterations, self.history, self.tolerance)
-        message = loop(evaluate, first, (lower, upper), report, limits)
+        import scipy.optimize  # noqa: F401  # before its linear algebra is kept to one thread
+
+        with blas.one_thread():
+            message = loop(evaluate, first, (lower, upper), report, limits)
         return stopped or _reason(message)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from styletransfer.progress import Stop
+from styletransfer.runtime import blas
 
 Image = np.ndarray
 """float32, (1, C, H, W)."""
@@ -89,16 +90,17 @@ def drive(
 
     With a `state` of this size it goes on from there, as if it had not been left.
     """
-    if state is None:
-        state = method.start(function, image, before)
-    for iteration in range(1, iterations + 1):
-        done = state.iteration
-        stop = method.step(function, state)
-        if state.iteration > done:
-            accepted = Iterate(iteration, method.image(state), state.loss, state, stop)
-            stop = accept(accepted) or stop
-        if stop:
-            return stop
+    with blas.one_thread():
+        if state is None:
+            state = method.start(function, image, before)
+        for iteration in range(1, iterations + 1):
+            done = state.iteration
+            stop = method.step(function, state)
+            if state.iteration > done:
+                accepted = Iterate(iteration, method.image(state), state.loss, state, stop)
+                stop = accept(accepted) or stop
+            if stop:
+                return stop
     return Stop.ITERATIONS
 
 
