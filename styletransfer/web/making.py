@@ -67,10 +67,11 @@ class Maker:
     def followed(self, name: str) -> Iterator[Shown]:
         """Yield what is to be seen of a job whenever there is something new, until it ends."""
         while (job := self.queue.get(name)) is not None:
+            ended = job.state in ENDED  # before it is shown: it may end while that is sent
             course = self.queue.course(name)
             facts = described(self.queue, job)
             yield views.progress(job, course, facts, self.queue.preview(job)), name
-            if job.state in ENDED or self.queue.closing:
+            if ended or self.queue.closing:
                 return
             self.queue.wait(name, course.version, _LOOK_SECONDS)
 

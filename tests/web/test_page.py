@@ -10,10 +10,10 @@ import pytest
 
 from styletransfer import images
 from styletransfer.web import views
-from styletransfer.web.making import PageError, mask
+from styletransfer.web.making import Maker, PageError, mask
 from styletransfer.web.queue import Course
 from styletransfer.web.records import Job
-from tests.web.conftest import clip
+from tests.web.conftest import LIMITS, clip, ended, reached
 from tests.web.test_server import CAT, WAVE, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,6 +39,17 @@ def test_masks_are_pictures():
     for wrong in ("/etc/passwd", "http://x", 7, "data:image/png;base64,é", "x" * (5 << 20)):
         with pytest.raises(PageError):
             mask(wrong)
+
+
+def test_what_ends_while_it_is_shown_is_shown_once_more(queue, submit, worker):
+    worker.script.append("wait")
+    name = submit()
+    reached(queue, name, "running")
+    seen = Maker(queue, LIMITS).followed(name)
+    assert "under way" in next(seen)[0]
+    queue.cancel(name)
+    ended(queue, name)
+    assert "cancelled, 4x3" in [*seen][-1][0]
 
 
 @pytest.fixture
