@@ -59,14 +59,15 @@ def blocks(queue: Queue, limits: Limits) -> Any:
         title="styletransfer", analytics_enabled=False, delete_cache=_CLEAN_SECONDS
     ) as page:
         gr.Markdown("# styletransfer\nThe content of one picture in the style of another.")
-        with gr.Tabs() as all_tabs:
+        with gr.Tabs(overflow_behavior="wrap", elem_classes="st-tabs") as all_tabs:
+            made: dict[str, dict[str, Any]] = {}
             with gr.Tab("Paint at once", id="stylize"):
-                painting = tabs.paint(maker)
+                made["stylize"] = tabs.paint(maker)
             with gr.Tab("Optimise", id="optimise"):
-                optimising = tabs.optimise(maker)
+                made["optimise"] = tabs.optimise(maker)
             with gr.Tab("Film", id="film"):
-                tabs.film(maker)
+                made["film"] = tabs.film(maker)
             with gr.Tab("Gallery", id="gallery") as last:
-                tabs.gallery(maker, all_tabs, last, {"stylize": painting, "optimise": optimising})
+                tabs.gallery(maker, all_tabs, last, made)
     page.queue(default_concurrency_limit=limits.waiting + 4, max_size=50)
     return page

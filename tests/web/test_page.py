@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from styletransfer import images
@@ -147,6 +148,14 @@ def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
     return page
 
 
+MASKED = """() => {
+  const canvas = document.querySelector('.st-mask canvas');
+  const pen = canvas.getContext('2d'), {width, height} = canvas;
+  return pen.getImageData(0, height / 2, width / 4, 1).data.every(value => value > 150);
+}"""
+"""Whether white lies over the left of the middle of the photo."""
+
+
 @pytest.mark.browser
 def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, quick_network):
     with serving(tmp_path, quick_network[1]) as (_, client):
@@ -172,7 +181,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         page.mouse.up()
         tab.get_by_role("button", name="Optimise", exact=True).click()
         tab.locator(".st-result").wait_for(timeout=SECONDS)
-        (folder,) = (tmp_path / "jobs").iterdir()
+        (folder,) = made = {*(tmp_path / "jobs").iterdir()}
         drawn = images.load(folder / "style_mask-0.png").mean(2)
         line = drawn[len(drawn) // 2]
         assert line[: len(line) // 4].min() > 0.9
@@ -182,29 +191,66 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab.get_by_label("before and after").fill("60")
         assert "60%" in after.evaluate("element => element.style.clipPath")
         # From the gallery back to the tab, with all that it was made of.
-        page.get_by_role("tab", name="Gallery").click()
-        page.locator(".st-cards button").first.click()
-        page.get_by_role("button", name="Again with…").click()
-        tab = tab_of(page, "Optimise", "Optimise")
-        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
-        assert tab.get_by_label("iterations").input_value() == "3"
-        assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
+        # So it does where the page was opened anew.
+        for turn in range(2):
+            page.get_by_role("tab", name="Gallery").click()
+            page.locator(".st-cards button").first.click()
+            page.get_by_role("button", name="Again with…").click()
+            tab = tab_of(page, "Optimise", "Optimise")
+            tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+            assert tab.get_by_label("iterations").input_value() == "3"
+            assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
+            if turn:
+                tab.get_by_role("button", name="where the style goes").click()
+            page.wait_for_function(MASKED, timeout=SECONDS)
+            tab.get_by_role("button", name="Optimise", exact=True).click()
+            tab.locator(f".st-result:not([src*='{folder.name}'])").wait_for(timeout=SECONDS)
+            (folder,) = {*(tmp_path / "jobs").iterdir()} - made
+            made.add(folder)
+            assert np.abs(images.load(folder / "style_mask-0.png").mean(2) - drawn).max() < 0.1
+            page.reload()
 
 
 @pytest.mark.browser
-def test_a_film_is_painted(browser, tmp_path, quick_network):
+def test_films_are_painted_stopped_and_made_again(browser, tmp_path, quick_network):
     pytest.importorskip("av", reason="the extra video is not installed")
-    short = tmp_path / "short.gif"
+    short, long = tmp_path / "short.gif", tmp_path / "long.gif"
     short.write_bytes(clip(3))
+    long.write_bytes(clip(1000))
     with serving(tmp_path / "state", quick_network[1]) as (_, client):
-        page = opened_page(browser, client)
+        page = opened_page(browser, client, 375)
+        assert all(tab.is_visible() for tab in page.get_by_role("tab").all()[:4])
         tab = tab_of(page, "Film", "Paint the film")
+        go = tab.get_by_role("button", name="Paint the film")
+        tab.get_by_label("number input for longest side, pixels").fill("64")
         tab.get_by_label("a style of the sheet").check()
         tab.locator(".st-tiles button").nth(3).click()
-        tab.get_by_label("number input for longest side, pixels").fill("64")
+        # One that is long shows how far it is, until it is stopped.
+        tab.locator("input[type=file]").first.set_input_files(long)
+        tab.get_by_text("long.gif").first.wait_for(timeout=SECONDS)
+        go.click()
+        tab.get_by_text(" of 1000").wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Stop").click()
+        tab.get_by_text("cancelled").wait_for(timeout=SECONDS)
+        # One that is short, in one pass and by optimisation.
+        tab.get_by_label("Clear").first.click()
         tab.locator("input[type=file]").first.set_input_files(short)
         tab.get_by_text("short.gif").first.wait_for(timeout=SECONDS)
-        tab.get_by_role("button", name="Paint the film").click()
+        go.click()
         tab.locator("video").wait_for(timeout=SECONDS)
-        page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.get_by_label("a painting, by optimisation").check()
+        tab.get_by_label("iterations").fill("2")
+        tab.locator("input[type=file]").last.set_input_files(WAVE)
+        tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
+        go.click()
+        tab.get_by_text("done, 64x48, 3 frames").wait_for(state="detached", timeout=SECONDS)
+        tab.get_by_text("done, 64x48, 3 frames").wait_for(timeout=SECONDS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.reload()
+        page.get_by_role("tab", name="Gallery").click()
+        page.locator(".st-cards button").first.click()
+        page.get_by_role("button", name="Again with…").click()
+        tab = tab_of(page, "Film", "Paint the film")
+        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+        assert tab.get_by_label("iterations").input_value() == "2"
+        assert tab.get_by_label("number input for longest side, pixels").input_value() == "64"
