@@ -45,17 +45,17 @@ def queue(tmp_path, here) -> Iterator[Queue]:
         yield opened
 
 
-def bring(queue: Queue, kind: str, values: dict[str, Any], *styles: Path) -> str:
-    """Queue a job as the service does."""
+def bring(queue: Queue, kind: str, values: dict[str, Any], content: bytes = b"") -> str:
+    """Queue a job as the service does, of the cat or of other bytes."""
     from styletransfer.web.service import submit_files
 
+    files = {"content": content or CAT.read_bytes()}
+    files |= {"style": WAVE.read_bytes()} if kind == "optimise" else {}
     with queue.room() as name:
-        files: dict[str, list[Path]] = {}
-        for what, path in [("content", CAT), *(("style", style) for style in styles)]:
-            copy = queue.folder(name) / f"{what}-{len(files.get(what, []))}"
-            copy.write_bytes(path.read_bytes())
-            files.setdefault(what, []).append(copy)
-        submit_files(queue, Limits(), name, kind, values, files)
+        places = {what: [queue.folder(name) / f"{what}-0"] for what in files}
+        for what, data in files.items():
+            places[what][0].write_bytes(data)
+        submit_files(queue, Limits(), name, kind, values, places)
     return name
 
 
@@ -83,7 +83,7 @@ def test_a_worker_survives_its_death_and_keeps_networks(queue, here):
     assert images.load(queue.preview(job)).shape == (43, 64, 3)
     worker = here.pid
     # It dies in the middle of a job, which is begun again.
-    second = bring(queue, "optimise", LONG, WAVE)
+    second = bring(queue, "optimise", LONG)
     eventually(lambda: iterations(queue, second))
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: queue.get(second).tries == 2 and iterations(queue, second))

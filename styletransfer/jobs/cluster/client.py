@@ -120,6 +120,11 @@ class Cluster:
         """Put plain values, in place of the last, where workers that ask for them find them."""
         self._client.set_metadata(topic, what)
 
+    def restart(self, address: str) -> None:
+        """End a worker with the task that it has; its keeper starts another one, if it has one."""
+        with contextlib.suppress(Exception):  # it may be gone, or have no keeper
+            self._client.restart_workers([address], raise_for_error=False)
+
     def run(
         self,
         function: Callable[..., Any],
