@@ -1,14 +1,19 @@
 """The page: Gradio's components around the queue that the service has, too."""
 
+import logging
 import os
 import shutil
 from typing import Any
 
 from fastapi import FastAPI
 
+from styletransfer.text import clause
 from styletransfer.web import views
 from styletransfer.web.limits import Limits
+from styletransfer.web.narrow import Narrow
 from styletransfer.web.queue import Queue
+
+logger = logging.getLogger(__name__)
 
 # Read when Gradio is imported: nothing is told to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -26,9 +31,12 @@ def mount(app: FastAPI, queue: Queue, limits: Limits) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     import gradio as gr
 
+    page = blocks(queue, limits)
+    _close(page)
+    app.add_middleware(Narrow)
     gr.mount_gradio_app(
         app,
-        blocks(queue, limits),
+        page,
         path="/",
         server_name="127.0.0.1",
         footer_links=[],
@@ -45,6 +53,38 @@ def mount(app: FastAPI, queue: Queue, limits: Limits) -> None:
             font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
         ),
     )
+
+
+def _close(page: Any) -> None:
+    """Have events take uploads alone, fetch nothing, and tell what is wrong in a sentence.
+
+    An event's data may name a file, whatever component it is for, and Gradio would copy it among
+    the uploads, which it hands out: only applications that it has launched itself are checked.
+    """
+    import gradio as gr
+    from gradio import processing_utils
+
+    page.has_launched = True
+    process = page.process_api
+
+    async def told(*given: Any, **named: Any) -> Any:
+        try:
+            return await process(*given, **named)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            logger.warning(
+                "an event of the page failed (%s)", clause(f"{type(error).__name__}: {error}", 200)
+            )
+            text = "the page has sent what cannot be; load it anew"
+            raise gr.Error(text, print_exception=False, title="") from None
+
+    async def fetched(url: str, cache_dir: str) -> str:
+        raise gr.Error("an address is no upload; send the file", print_exception=False, title="")
+
+    page.process_api = told
+    processing_utils.async_ssrf_protected_download = fetched
 
 
 def blocks(queue: Queue, limits: Limits) -> Any:

@@ -38,27 +38,17 @@ def _picture(label: str, height: int = 260) -> Any:
 
 
 def _of_uploads(component: Any) -> Any:
-    """Have a component hand on the path of an upload, and fetch nothing.
-
-    A request says where a file is. That it is an upload Gradio checks only in applications which
-    it has started itself, and not in one that is mounted.
-    """
+    """Have a component hand on the path of an upload."""
 
     def path(payload: Any) -> str | None:
         if payload is None:
             return None
         place = Path(payload.path).resolve()
         if not place.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise gr.Error("that is no upload; send the file", print_exception=False)
+            raise gr.Error("that is no upload; send the file", print_exception=False, title="")
         return str(place)
 
-    async def local(given: Any) -> Any:
-        if "://" in str(given or ""):
-            raise gr.Error("an address is no upload; send the file", print_exception=False)
-        return await type(component).async_move_resource_to_block_cache(component, given)
-
     component.preprocess = path
-    component.async_move_resource_to_block_cache = local
     return component
 
 

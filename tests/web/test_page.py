@@ -72,30 +72,65 @@ def tab_of(page: Any, name: str, button: str) -> Any:
 
 
 def test_a_request_to_the_page_names_uploads_alone(tmp_path: Path, quick_network):
-    """Whatever else a browser's request says: no file of the server, no address."""
+    """Whatever else a browser's request says, for whatever it is: no file here, no address."""
     secret = tmp_path / "secret.png"
     secret.write_bytes(CAT.read_bytes())
-    with serving(tmp_path / "state", quick_network[1]) as (_, client):
+    state = tmp_path / "state"
+    with serving(state, quick_network[1]) as (_, client):
         client.timeout = 60
         config = client.get("/config").json()
         values = {part["id"]: part["props"].get("value") for part in config["components"]}
         paint = next(d for d in config["dependencies"] if d["api_name"] == "told")
         (sent,) = client.post("/gradio_api/upload", files={"files": CAT.read_bytes()}).json()
 
-        def asked(path: str) -> str:
-            file = {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": True}
-            data = [values[number] for number in paint["inputs"]]
-            data[0] = data[2] = file
-            body = {"data": data, "fn_index": paint["id"], "session_hash": path}
+        def asked(data: list[Any], event: int = paint["id"]) -> str:
+            session = f"{event}-{data}"[:200]
+            body = {"data": data, "fn_index": event, "session_hash": session}
             assert client.post("/gradio_api/queue/join", json=body).status_code == 200
-            told = client.get("/gradio_api/queue/data", params={"session_hash": path})
-            return told.text
+            return client.get("/gradio_api/queue/data", params={"session_hash": session}).text
 
-        assert '"success":true' in asked(sent)
+        def file(path: str, stream: bool) -> dict[str, Any]:
+            return {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": stream}
+
+        def painting(path: str) -> list[Any]:
+            data = [values[number] for number in paint["inputs"]]
+            data[0] = data[2] = file(path, True)
+            return data
+
+        assert '"success":true' in asked(painting(sent))
         for path in (str(secret), "/etc/passwd", f"{sent}/../../../../secret.png"):
-            assert "that is no upload; send the file" in asked(path)
-        assert "that is no upload; send the file" in asked("http://127.0.0.1:9/x.png")
+            assert "the page has sent what cannot be" in asked(painting(path))
+        assert "that is no upload; send the file" in asked(painting("http://127.0.0.1:9/x.png"))
         assert client.get(f"/gradio_api/file={secret}").status_code == 403
+        # For all that is no picture, too.
+        for event in config["dependencies"]:
+            for wrong in (file(str(secret), False), file("http://127.0.0.1:9/x", False), "x", {}):
+                told = asked([wrong] * len(event["inputs"]), event["id"])
+                assert "secret" not in told
+                assert str(state) not in told
+                assert "Traceback" not in told
+        assert [*state.rglob("*secret*")] == []
+
+
+def test_what_the_page_does_not_need_is_not_there(tmp_path: Path, quick_network):
+    with serving(tmp_path, quick_network[1]) as (_, client):
+        client.timeout = 60
+        for method, path in (
+            ("GET", "/gradio_api/call/told/x"), ("POST", "/gradio_api/call/v2/told"),
+            ("GET", "/gradio_api/proxy=https://example.com/"), ("GET", "/gradio_api/dev/reload"),
+            ("POST", "/gradio_api/component_server"), ("POST", "/gradio_api/vibe-edit"),
+            ("GET", "/gradio_api/deep_link?session_hash=x"), ("GET", "/monitoring"),
+            ("POST", "/login"), ("GET", "/x"), ("GET", "/gradio_api/file=/etc/passwd"),
+            ("PUT", "/gradio_api/upload"), ("GET", "/static/..%2f..%2fpage.py"),
+            ("GET", "/gradio_api/upload_progress"), ("POST", "/gradio_api/upload"),
+            ("POST", "/gradio_api/queue/join"),
+        ):  # fmt: skip
+            answer = client.request(method, path, json={})
+            assert answer.status_code in (400, 403, 404, 405, 422), path
+            assert [*answer.json()] == ["error"], path
+        # A session that nobody has begun ends, and is not cut off.
+        assert client.get("/gradio_api/queue/data", params={"session_hash": "x"}).status_code == 200
+        assert client.get("/health").json() == {"status": "ok"}
 
 
 @pytest.mark.browser
