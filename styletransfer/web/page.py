@@ -20,6 +20,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+_SESSIONS = 500  # pages that are open, whose values are kept
 _CLEAN_SECONDS = 3600, 24 * 3600  # how often, and what is older, uploads are deleted
 
 
@@ -109,5 +110,6 @@ def blocks(queue: Queue, limits: Limits) -> Any:
                 made["film"] = tabs.film(maker)
             with gr.Tab("Gallery", id="gallery") as last:
                 tabs.gallery(maker, all_tabs, last, made)
+    page.state_session_capacity = _SESSIONS
     page.queue(default_concurrency_limit=limits.waiting + 4, max_size=50)
     return page

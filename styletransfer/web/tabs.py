@@ -167,7 +167,7 @@ def optimise(maker: Maker) -> dict[str, Any]:
             _examples("style", style)
             with gr.Accordion("more styles", open=False), gr.Row():
                 others = [_picture(f"style {number}", 140) for number in (2, 3)]
-            with gr.Accordion("where the style goes: paint over the photo", open=False):
+            with gr.Accordion("where the style goes: a mask", open=False):
                 drawn = gr.HTML(
                     "",
                     html_template="<div class='st-mask'><canvas width='512' height='320'></canvas>"
