@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 TRIES = 3
 """Workers of a local cluster that may die of a task."""
 
-_FRESH = 1.0  # seconds that what the scheduler has said of its workers is taken for true
 _POLL = 0.2  # seconds between two looks at whether somebody wants to stop
 _RESTART = 10.0  # seconds until a worker that is restarted has to be there again
 _PATIENCE = 30.0  # seconds until a scheduler answers and has a worker
@@ -65,7 +64,6 @@ class Cluster:
     def __init__(self, client: Any, place: Place, machine: Machine, local: Any = None) -> None:
         self._client = client
         self._local = local
-        self._seen: tuple[float, dict[str, Any]] = (0.0, {})
         self.place = place
         self.machine = machine
 
@@ -257,11 +255,7 @@ class Cluster:
             self._local.scale(self.place.workers)
 
     def _workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of each worker; not asked anew for every job."""
-        if time.monotonic() - self._seen[0] > _FRESH:
-            found = dict(self._client.scheduler_info(n_workers=-1)["workers"])
-            self._seen = time.monotonic(), found
-        return self._seen[1]
+        return dict(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _gpus(self) -> dict[str, int]:
         """Return how many GPUs each worker announces, those without left out."""
