@@ -1,15 +1,18 @@
 """The painter of a film's frames, made ready as its settings say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from styletransfer import images
 from styletransfer.errors import UsageError
+from styletransfer.feedforward import Stylizer
 from styletransfer.jobs import painting
 from styletransfer.jobs.film import FilmTask
 from styletransfer.jobs.local import Watch, open_transfer
 from styletransfer.jobs.task import Machine
 from styletransfer.settings import Painting, Settings
+from styletransfer.transfer import StyleTransfer
 from styletransfer.video.networked import NetworkPainter
 from styletransfer.video.optimised import WEIGHT, OptimisingPainter
 from styletransfer.video.painter import FramePainter
@@ -32,8 +35,13 @@ class Opened:
     weights_digest: str
 
 
-def open_painter(task: FilmTask, machine: Machine, watch: Watch) -> Opened:
-    """Return what paints the frames of a film.
+def open_painter(
+    task: FilmTask,
+    machine: Machine,
+    watch: Watch,
+    open_network: Callable[[Settings | Painting], Any] | None = None,
+) -> Opened:
+    """Return what paints the frames of a film; who keeps networks ready says how one is opened.
 
     Raises
     ------
@@ -43,17 +51,25 @@ def open_painter(task: FilmTask, machine: Machine, watch: Watch) -> Opened:
         If the network or a style image cannot be had.
     """
     styles = [images.load(path) for path in task.styles]
-    if isinstance(task.settings, Painting):
-        return _network(task.settings, styles, machine, watch)
-    return _optimising(task, styles, machine, watch)
+    if not (styles or isinstance(task.settings, Painting)):
+        raise UsageError("there is no -s; give a style image")
+    how = task.settings
+    if isinstance(how, Painting):
+        return _network(
+            how,
+            styles,
+            open_network(how) if open_network else painting.open_stylizer(how, machine, watch),
+        )
+    return _optimising(
+        task,
+        styles,
+        open_network(how) if open_network else open_transfer(how.model, machine, watch),
+    )
 
 
-def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watch) -> Opened:
+def _optimising(task: FilmTask, styles: list[Any], transfer: StyleTransfer) -> Opened:
     settings = task.settings
     assert isinstance(settings, Settings)
-    if not styles:
-        raise UsageError("there is no -s; give a style image")
-    transfer = open_transfer(settings.model, machine, watch)
     painter = OptimisingPainter(
         transfer,
         styles,
@@ -64,8 +80,11 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
     return Opened(painter, str(transfer.device), transfer.network.weights_digest)
 
 
-def _network(settings: Painting, styles: list[Any], machine: Machine, watch: Watch) -> Opened:
-    stylizer = painting.open_stylizer(settings, machine, watch)
+def _network(settings: Painting, styles: list[Any], stylizer: Stylizer) -> Opened:
+    if settings.preserve_colors is not None:
+        raise UsageError(
+            "preserve_colors is of pictures, and of films by optimisation; leave it out"
+        )
     style = painting.style_of(settings, stylizer, styles)
     painter = NetworkPainter(
         stylizer,

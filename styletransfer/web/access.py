@@ -21,6 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _COOKIE = "styletransfer"
 _BODY_SECONDS = 120.0
 _MOST_ADDRESSES = 10_000
+_CREATE = ("/api/", "/gradio_api/upload")
 _GENTLE = 10  # requests that cost little are allowed so many times as often
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -132,7 +133,7 @@ class Access:
             raise self._too_long()
         address = request.client.host if request.client else ""
         if request.url.path.startswith(("/api/", "/gradio_api/")):
-            creates = request.method == "POST" and request.url.path.startswith("/api/")
+            creates = request.method == "POST" and request.url.path.startswith(_CREATE)
             self._rate.take(address, 1 if creates else 1 / _GENTLE)
         if self._token is None or request.url.path == "/health":
             return None

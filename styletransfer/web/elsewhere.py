@@ -77,11 +77,11 @@ class Elsewhere:
             cluster = self._connect()
         except ClusterError as error:
             raise self._lost(error, stop) from None
-        name, begun, told = folder.name, False, 0.0
+        name, at, told = folder.name, "", 0.0
 
         def heard(said: Mapping[str, Any]) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal at
+            at = said["worker"]
             _write(folder, said["files"])
             if said["progress"]:
                 tell(said["progress"])
@@ -93,7 +93,7 @@ class Elsewhere:
             if not told:
                 told = time.monotonic()
                 self._say_stop(cluster, name, True)
-            return not begun or time.monotonic() - told > GRACE_SECONDS
+            return not at or time.monotonic() - told > GRACE_SECONDS
 
         jobs = iter([(name, self._packed(order, folder, cluster))])
         self._listeners[name] = heard
@@ -107,6 +107,8 @@ class Elsewhere:
             if told:
                 self._say_stop(cluster, name, False)
         if done is None:
+            if at:  # it has been told, and goes on
+                cluster.restart(at)
             return STOPPED
         if done.error is not None:
             return {**STOPPED, "stopped": False, "error": explain(done.error)}

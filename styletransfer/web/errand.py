@@ -84,17 +84,16 @@ def make(errand: Errand) -> dict[str, Any]:
     used: dict[str, str] = {}
 
     def tell(message: Mapping[str, Any]) -> None:
-        said = {"name": errand.name, "progress": dict(message), "files": {}}
-        if message.get("preview"):
-            said["files"] = _files(folder, errand, PREVIEW)
-        here.log_event(errand.topic, said)
+        files = _files(folder, errand, PREVIEW) if message.get("preview") else {}
+        said = {"name": errand.name, "worker": here.address}
+        here.log_event(errand.topic, {**said, "progress": dict(message), "files": files})
 
     def known(model: str, digest: str) -> None:
         used[model] = digest
         worker.check_weights(errand.terms, model, digest)
 
     with worker.alone(), _place(errand) as folder, _asking(here, errand) as asked:
-        here.log_event(errand.topic, {"name": errand.name, "progress": {}, "files": {}})
+        tell({})
         try:
             worker.check(errand.terms, worker.versions())
             workshop = _workshop(worker.resolved(errand.machine), errand.limits)

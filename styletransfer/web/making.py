@@ -16,6 +16,7 @@ from styletransfer.web.service import described, submit_files
 
 _LOOK_SECONDS = 1.0
 _LONGEST_MASK = 4 << 20  # characters
+_MASK_START = "data:image/png;base64,"
 
 Shown = tuple[str, str | None]
 """What is shown of a job, and its id."""
@@ -67,12 +68,23 @@ class Maker:
     def followed(self, name: str) -> Iterator[Shown]:
         """Yield what is to be seen of a job whenever there is something new, until it ends."""
         while (job := self.queue.get(name)) is not None:
+            ended = job.state in ENDED  # before it is shown: it may end while that is sent
             course = self.queue.course(name)
             facts = described(self.queue, job)
             yield views.progress(job, course, facts, self.queue.preview(job)), name
-            if job.state in ENDED or self.queue.closing:
+            if ended or self.queue.closing:
                 return
             self.queue.wait(name, course.version, _LOOK_SECONDS)
+
+    def mask_of(self, name: str) -> str:
+        """Return a job's mask, if it was drawn here; see `mask`."""
+        job = self.queue.get(name)
+        names = () if job is None else job.files.get("style_mask", ())
+        path = self.queue.path(job, names[0]) if job is not None and len(names) == 1 else None
+        if path is None or path.suffix != ".png":
+            return ""
+        text = _MASK_START + base64.b64encode(path.read_bytes()).decode()
+        return text if len(text) <= _LONGEST_MASK else ""
 
     def stop(self, name: str | None) -> None:
         """Stop a job that has not ended; what there is of it stays."""
@@ -101,11 +113,10 @@ def mask(data: object) -> list[bytes]:
     """
     if not data:
         return []
-    start = "data:image/png;base64,"
-    if not isinstance(data, str) or len(data) > _LONGEST_MASK or not data.startswith(start):
+    if not isinstance(data, str) or len(data) > _LONGEST_MASK or not data.startswith(_MASK_START):
         raise PageError("the mask is no picture; draw it anew")
     try:
-        return [base64.b64decode(data[len(start) :], validate=True)]
+        return [base64.b64decode(data[len(_MASK_START) :], validate=True)]
     except (binascii.Error, ValueError):
         raise PageError("the mask is damaged; draw it anew") from None
 

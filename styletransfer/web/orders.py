@@ -20,7 +20,7 @@ ARBITRARY = Painting().model
 MODELS: Mapping[str, tuple[str, ...]] = {
     "stylize": (ARBITRARY, PAINTERS[0], SAMPLES),
     "optimise": NETWORK_NAMES,
-    "film": (ARBITRARY, PAINTERS[0], SAMPLES),
+    "film": (ARBITRARY, PAINTERS[0], SAMPLES, *NETWORK_NAMES),
 }
 """The networks of each kind of job: names, never files."""
 
@@ -41,6 +41,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 """What results are written as, the usual first."""
 
 _OTHERS = {"stylize": ("format",), "optimise": ("preset", "format"), "film": ("format",)}
+_FILM = {"optimizer": "lbfgs", "any_size": True}  # as `video` has it by optimisation
 _OF_FILES = ("order", "takes", "gives")  # parameters of a network's file, which no request names
 _SUFFIXES = {
     "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif",
@@ -50,10 +51,19 @@ _SUFFIXES = {
 
 def parameters(kind: str) -> dict[str, Option]:
     """Return what there is to know of each parameter of a kind of job, by its name."""
-    known = dict(describe(Settings if kind == "optimise" else Painting))
+    known: dict[str, Option] = {}
+    if kind != "stylize":
+        known |= describe(Settings)
+    if kind != "optimise":
+        known |= describe(Painting)
     if kind == "film":
         known |= describe(Film)
     return {name: option for name, option in known.items() if name not in _OF_FILES}
+
+
+def optimises(kind: str, values: Mapping[str, object]) -> bool:
+    """Whether a job is made by optimisation, and not in one pass."""
+    return kind == "optimise" or (kind == "film" and values.get("model") in NETWORK_NAMES)
 
 
 def check(
@@ -76,8 +86,6 @@ def check(
     if named not in FORMATS[kind]:
         raise UsageError(f"format is {clause(named)}; give one of {', '.join(FORMATS[kind])}")
     try:
-        if kind != "optimise":
-            _check_sizes(values, limits)
         how = task(kind, values, files, Path()).settings
     except UsageError as error:
         raise UsageError(_named(error.text)) from None
@@ -89,11 +97,15 @@ def check(
             if size > limits.length * (1 if name == "length" else 2):
                 raise UsageError(f"{name} makes {size:g} pixels; {limits.length} are the most here")
         if is_picture(how.init) and not files.get("init"):
-            raise UsageError("init is the name of a file; send the picture itself as init")
-    elif (how.model == ARBITRARY) != bool(files.get("style")):
+            raise UsageError(
+                "init is the name of a file, and a request names none: send a picture itself"
+            )
+        return values
+    _check_sizes(how, limits)
+    if (how.model == ARBITRARY) != bool(files.get("style")):
         raise UsageError(
             "there is no style; send one picture, or several, under that name, or choose a model"
-            f" with styles of its own: {', '.join(MODELS[kind][1:])}"
+            f" with styles of its own: {', '.join(MODELS['stylize'][1:])}"
             if how.model == ARBITRARY
             else f"{how.model} has styles of its own; choose one by style, or leave out the model"
         )
@@ -126,7 +138,8 @@ def task(
         from styletransfer.jobs.film import FilmTask
 
         film = {name: given.pop(name) for name in describe(Film) if name in given}
-        return FilmTask(content, styles, output, make(Painting, given), make(Film, film))
+        how = make(Settings, _FILM | given) if optimises(kind, given) else make(Painting, given)
+        return FilmTask(content, styles, output, how, make(Film, film))
     if kind == "stylize":
         return Task(content, styles, output, make(Painting, given))
     preset = given.pop("preset", None)
@@ -215,9 +228,8 @@ def _named(text: str) -> str:
     return text
 
 
-def _check_sizes(values: Mapping[str, Any], limits: Limits) -> None:
+def _check_sizes(how: Painting, limits: Limits) -> None:
     """Refuse parameters of one pass with which a network would see too many pixels."""
-    how = make(Painting, {n: values[n] for n in ("length", "style_scale") if n in values})
     length = how.length or limits.length
     if length > limits.length:
         raise UsageError(f"length is {length:g}; {limits.length} pixels are the most here")

@@ -330,7 +330,7 @@ class Queue:
         self._asked_to_stop.discard(job.id)
         if job.id in self._courses:
             self._courses[job.id].version += 1
-        (self._store.folder(job.id) / "checkpoint.npz").unlink(missing_ok=True)
+        self._store.settle(job.id)
         self._store.save(job)
         self._changed.notify_all()
 

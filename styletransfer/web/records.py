@@ -109,6 +109,13 @@ class Store:
         with storage.replacing(self.folder(job.id) / _RECORD) as stream:
             stream.write(json.dumps(asdict(job)).encode())
 
+    def settle(self, name: str) -> None:
+        """Delete what a job that has ended would have gone on from."""
+        folder = self.folder(name)
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
+        for frames in folder.glob("result.*.frames"):
+            shutil.rmtree(frames, ignore_errors=True)
+
     def remove(self, name: str) -> None:
         """Delete a job's folder."""
         shutil.rmtree(self.folder(name), ignore_errors=True)

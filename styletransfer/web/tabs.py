@@ -13,88 +13,16 @@ from styletransfer.settings import presets
 from styletransfer.settings.choices import COLOUR_METHODS, NETWORK_NAMES, SAMPLES
 from styletransfer.web import views
 from styletransfer.web.making import Maker, PageError, Shown, mask
+from styletransfer.web.scripts import DRAW, PHOTO, PICK
 
 _PAINTING, _SHEET = "a painting", "a style of the sheet"
+_OPTIMISED = "a painting, by optimisation"
 _LENGTH = 512
 _LEAST = 256  # for presets, which begin at half the size with 64 pixels at least
 _STYLE = 26  # of the sheet
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _USUAL = "as the preset"
 _COLOURS = ["no", *COLOUR_METHODS]
-
-_PICK = """
-element.addEventListener('click', event => {
-  const found = event.target.closest('[data-style], [data-id]');
-  if (!found) return;
-  for (const other of element.querySelectorAll('.st-chosen')) other.classList.remove('st-chosen');
-  found.classList.add('st-chosen');
-  trigger('select', {chosen: found.dataset.style ?? found.dataset.id});
-});
-"""
-"""Says which tile was clicked."""
-
-_DRAW = """
-const canvas = element.querySelector('canvas'), pen = canvas.getContext('2d');
-const mask = document.createElement('canvas'), under = new Image();
-const brush = mask.getContext('2d');
-let drawing = false;
-const show = () => {
-  pen.globalAlpha = 1;
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  if (under.src) pen.drawImage(under, 0, 0, canvas.width, canvas.height);
-  pen.globalAlpha = 0.6;
-  pen.globalCompositeOperation = 'lighten';
-  pen.drawImage(mask, 0, 0);
-  pen.globalCompositeOperation = 'source-over';
-};
-const clear = () => {
-  mask.width = canvas.width; mask.height = canvas.height;
-  brush.fillRect(0, 0, mask.width, mask.height);
-  props.value = '';
-  show();
-};
-under.onload = () => {
-  const scale = Math.min(1, 512 / Math.max(under.naturalWidth, under.naturalHeight));
-  canvas.width = Math.round(under.naturalWidth * scale);
-  canvas.height = Math.round(under.naturalHeight * scale);
-  clear();
-};
-const draw = event => {
-  if (!drawing) return;
-  const box = canvas.getBoundingClientRect(), size = canvas.width / box.width;
-  brush.fillStyle = 'white';
-  brush.beginPath();
-  brush.arc((event.clientX - box.left) * size, (event.clientY - box.top) * size,
-            Math.max(canvas.width, canvas.height) / 22, 0, 7);
-  brush.fill();
-  show();
-};
-canvas.addEventListener('pointerdown', event => { drawing = true; draw(event); });
-canvas.addEventListener('pointermove', draw);
-window.addEventListener('pointerup', () => {
-  if (!drawing) return;
-  drawing = false;
-  props.value = mask.toDataURL('image/png');
-});
-element.querySelector('button').addEventListener('click', clear);
-// The photo may have been chosen before this part of the page was opened.
-const change = () => {
-  if (window.styletransferPhoto) { under.src = window.styletransferPhoto; return; }
-  under.removeAttribute('src');
-  clear();
-};
-window.addEventListener('styletransfer-photo', change);
-clear();
-change();
-"""
-"""Draws a white mask on black, shown over the photo."""
-
-
-_PHOTO = """picture => {
-  window.styletransferPhoto = picture?.url;
-  window.dispatchEvent(new Event('styletransfer-photo'));
-}"""
-"""Tells the drawing which photo is under it."""
 
 
 def _picture(label: str, height: int = 260) -> Any:
@@ -110,27 +38,17 @@ def _picture(label: str, height: int = 260) -> Any:
 
 
 def _of_uploads(component: Any) -> Any:
-    """Have a component hand on the path of an upload, and fetch nothing.
-
-    A request says where a file is. That it is an upload Gradio checks only in applications which
-    it has started itself, and not in one that is mounted.
-    """
+    """Have a component hand on the path of an upload."""
 
     def path(payload: Any) -> str | None:
         if payload is None:
             return None
         place = Path(payload.path).resolve()
         if not place.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise gr.Error("that is no upload; send the file", print_exception=False)
+            raise gr.Error("that is no upload; send the file", print_exception=False, title="")
         return str(place)
 
-    async def local(given: Any) -> Any:
-        if "://" in str(given or ""):
-            raise gr.Error("an address is no upload; send the file", print_exception=False)
-        return await type(component).async_move_resource_to_block_cache(component, given)
-
     component.preprocess = path
-    component.async_move_resource_to_block_cache = local
     return component
 
 
@@ -208,18 +126,18 @@ def paint(maker: Maker) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _style_choice() -> tuple[Any, Any, Any]:
+def _style_choice(*more: str) -> tuple[Any, Any, Any]:
     """Add what chooses a painting or a style of the sheet; return which, and either."""
-    source = gr.Radio([_PAINTING, _SHEET], value=_PAINTING, label="style")
+    source = gr.Radio([_PAINTING, _SHEET, *more], value=_PAINTING, label="style")
     with gr.Column() as painted:
         style = _picture("painting", 180)
         _examples("style", style)
     with gr.Column(visible=False) as sheet:
         number = gr.State(_STYLE)
-        tiles = gr.HTML(views.tiles(_STYLE), js_on_load=_PICK)
+        tiles = gr.HTML(views.tiles(_STYLE), js_on_load=PICK)
 
     def chosen(kind: str) -> tuple[Any, Any]:
-        return gr.Column(visible=kind == _PAINTING), gr.Column(visible=kind == _SHEET)
+        return gr.Column(visible=kind != _SHEET), gr.Column(visible=kind == _SHEET)
 
     source.change(chosen, source, [painted, sheet], **_PRIVATE)
     tiles.select(_chosen_style, None, number, **_PRIVATE)
@@ -230,7 +148,7 @@ def _with_style(
     values: dict[str, Any], files: dict[str, list[Any]], kind: str, painting: Any, own: int
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Return the parameters and files of a job with the style that was chosen."""
-    if kind == _PAINTING:
+    if kind != _SHEET:
         return values, files | {"style": [_needed(painting, "painting")]}
     return values | {"model": SAMPLES, "style": str(own)}, files
 
@@ -249,12 +167,12 @@ def optimise(maker: Maker) -> dict[str, Any]:
             _examples("style", style)
             with gr.Accordion("more styles", open=False), gr.Row():
                 others = [_picture(f"style {number}", 140) for number in (2, 3)]
-            with gr.Accordion("where the style goes: paint over the photo", open=False):
+            with gr.Accordion("where the style goes: a mask", open=False):
                 drawn = gr.HTML(
                     "",
                     html_template="<div class='st-mask'><canvas width='512' height='320'></canvas>"
                     "<button type='button' class='st-clear'>clear</button></div>",
-                    js_on_load=_DRAW,
+                    js_on_load=DRAW,
                     elem_classes="st-mask-editor",
                 )
             names = presets.names()
@@ -292,44 +210,61 @@ def optimise(maker: Maker) -> dict[str, Any]:
         files = {"content": [_needed(photo, "photo")], "style": styles, "style_mask": masks}
         yield from maker.made("optimise", values, files)
 
-    content.change(None, content, None, js=_PHOTO)
+    content.change(None, content, None, js=PHOTO)
     inputs = [content, style, *others, drawn, preset, network, length, ratio, steps, colours]
     go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
     return {
         "content": content, "style": style, "length": length, "ratio": ratio, "n_iter": steps,
         "preset": preset, "colours": colours, "model": network, "style 2": others[0],
-        "style 3": others[1],
+        "style 3": others[1], "drawn": drawn,
     }  # fmt: skip
 
 
-def film(maker: Maker) -> None:
-    """Fill the tab that paints films."""
+def film(maker: Maker) -> dict[str, Any]:
+    """Fill the tab that paints films; return its components by parameters."""
     with gr.Row():
         with gr.Column(min_width=300):
             content = _of_uploads(gr.File(label="a short film or an animated GIF", height=120))
-            choice = _style_choice()
+            choice = _style_choice(_OPTIMISED)
             strength = gr.Slider(0, 1, 1, step=0.05, label="strength")
+            with gr.Row(visible=False) as optimised:
+                network = gr.Dropdown([*NETWORK_NAMES], value="googlenet", label="network")
+                steps = gr.Textbox("100", label="iterations")
             length = gr.Slider(64, maker.limits.length, 320, step=32, label="longest side, pixels")
             go = gr.Button("Paint the film", variant="primary")
         with gr.Column(min_width=300):
             shown, job, _ = _outcome(maker)
+    source, style, number = choice
+
+    def chosen(kind: str) -> tuple[Any, Any]:
+        return gr.Slider(visible=kind != _OPTIMISED), gr.Row(visible=kind == _OPTIMISED)
+
+    source.change(chosen, source, [strength, optimised], **_PRIVATE)
 
     def make(
-        source: Any, kind: str, painting: Any, own: int, much: float, size: float
-    ) -> Iterator[Shown]:
-        values = {"strength": much, "length": size}
-        files = {"content": [_needed(source, "film")]}
+        clip: Any, kind: str, painting: Any, own: int, much: float, net: str, count: Any,
+        size: float,
+    ) -> Iterator[Shown]:  # fmt: skip
+        how = {"model": net, "n_iter": count} if kind == _OPTIMISED else {"strength": much}
+        files = {"content": [_needed(clip, "film")]}
+        values = {"length": size, **how}
         yield from maker.made("film", *_with_style(values, files, kind, painting, own))
 
-    go.click(_followed(make), [content, *choice, strength, length], [shown, job], **_PRIVATE)
+    inputs = [content, *choice, strength, network, steps, length]
+    go.click(_followed(make), inputs, [shown, job], **_PRIVATE)
+    return {
+        "content": content, "style": style, "strength": strength, "length": length,
+        "source": source, "number": number, "model": network, "n_iter": steps,
+    }  # fmt: skip
 
 
 def gallery(maker: Maker, all_tabs: Any, tab: Any, others: dict[str, dict[str, Any]]) -> None:
     """Fill the tab of what was made; `others` are the tabs that make more like it."""
+    drawn = others["optimise"].pop("drawn")
     chosen = gr.State(None)
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            all_cards = gr.HTML(js_on_load=_PICK)
+            all_cards = gr.HTML(js_on_load=PICK)
         with gr.Column(scale=2, min_width=300):
             details = gr.HTML(elem_classes="st-details")
             with gr.Row(visible=False) as buttons:
@@ -357,14 +292,20 @@ def gallery(maker: Maker, all_tabs: Any, tab: Any, others: dict[str, dict[str, A
 
     def repeat(name: str | None) -> list[Any]:
         job = None if name is None else maker.queue.get(name)
-        if job is None or job.kind not in others:
-            raise gr.Error("this one is not made again here", print_exception=False, title="")
+        if job is None:
+            raise gr.Error("this one is gone", print_exception=False, title="")
         given = [
             _given(maker, job, name) if kind == job.kind else gr.skip() for kind, name, _ in targets
         ]
         return [gr.Tabs(selected=job.kind), *given]
 
-    again.click(repeat, chosen, [all_tabs, *[part for *_, part in targets]], **_PRIVATE)
+    def mask_again(name: str | None) -> Any:
+        return "" if name is None else maker.mask_of(name)
+
+    outputs = [all_tabs, *[part for *_, part in targets]]
+    filled = again.click(repeat, chosen, outputs, **_PRIVATE)
+    # After the photo that it lies over: with another photo a mask is gone.
+    filled.success(mask_again, chosen, drawn, **_PRIVATE)
 
 
 def _given(maker: Maker, job: Any, name: str) -> Any:
@@ -374,18 +315,20 @@ def _given(maker: Maker, job: Any, name: str) -> Any:
         found = job.files.get(what, [])[int(number or 1) - 1 :]
         path = maker.queue.path(job, found[0]) if found else None
         return None if path is None else _copied(path)
+    model, value = job.values.get("model"), job.values.get(name)
     if name == "source":
-        return _SHEET if job.values.get("model") == SAMPLES else _PAINTING
+        return _SHEET if model == SAMPLES else _OPTIMISED if model in NETWORK_NAMES else _PAINTING
     if name == "number":
-        return int(job.values["style"]) if "style" in job.values else gr.skip()
-    if name == "model":
-        return job.values.get("model", _USUAL)
+        own = str(job.values.get("style"))  # or a blend of several
+        return int(own) if own.isascii() and own.isdecimal() else gr.skip()
     if name == "colours":
         keep = job.values.get("preserve_colors") or ["no"]
         return keep if isinstance(keep, str) else keep[0]
-    if name in ("ratio", "n_iter"):
-        return str(job.values.get(name, ""))
-    return job.values[name] if name in job.values else gr.skip()
+    if job.kind == "optimise" and name in ("model", "ratio", "n_iter"):
+        return str(value or (_USUAL if name == "model" else ""))
+    if value is None or (name == "model" and model not in NETWORK_NAMES):
+        return gr.skip()
+    return float(value) if name in ("length", "strength") else value
 
 
 def _copied(path: Path) -> str:

@@ -103,7 +103,7 @@ def _json(body: bytes, kind: str, folder: Path) -> Brought:
 
 def _is_parameter(name: str, kind: str, values: Mapping[str, Any]) -> bool:
     """Whether a name is that of a network's own style, or of a kind of first image."""
-    if name == "style" and kind != "optimise":
+    if name == "style" and not orders.optimises(kind, values):
         return values.get("model", orders.ARBITRARY) != orders.ARBITRARY
     return name == "init" and len(str(values[name])) < 40
 

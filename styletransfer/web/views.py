@@ -37,6 +37,7 @@ CSS = """
 .st-recipe { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }
 .st-mask canvas { width: 100%; touch-action: none; background: #8883; border-radius: 6px }
 footer { display: none !important }
+@media (max-width: 480px) { .st-tabs .tab-container button { padding: 0 .6rem } }
 """
 
 

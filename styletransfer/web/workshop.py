@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from styletransfer.jobs import local, painting
 from styletransfer.jobs.local import Step, Watch
 from styletransfer.jobs.task import Machine, Task
 from styletransfer.progress import Download, FilmProgress, PaintingProgress, Progress
-from styletransfer.settings import Painting
+from styletransfer.settings import Painting, Settings
 from styletransfer.settings.choices import SAMPLES
 from styletransfer.web import orders
 from styletransfer.web.limits import Limits
@@ -163,8 +163,13 @@ class Workshop:
                 f"the film has {plan.count} frames of {plan.source.width}x{plan.source.height};"
                 f" {most.frames} of {most.pixels // 10**6} million pixels are the most here"
             )
-        opened: Opened = open_painter(task, self._machine, self._watch)
-        self._known(task.settings.model, opened.weights_digest)
+        if (
+            task.settings.length is None
+            and max(plan.source.width, plan.source.height) > most.length
+        ):
+            how = replace(task.settings, length=most.length)
+            plan = replace(plan, task=replace(task, settings=how))
+        opened: Opened = open_painter(plan.task, self._machine, self._watch, self._network)
         outcome = filming.make_with(plan, opened, self._watch)
         facts: dict[str, Any] = {
             "frames": outcome.painted + outcome.there,
@@ -178,6 +183,10 @@ class Workshop:
             facts["size"] = [frame.pixels.shape[1], frame.pixels.shape[0]]
             _write_small(frame.picture(), PREVIEW)
         return Made(outcome.output.name, "", False, facts)
+
+    def _network(self, how: Settings | Painting) -> Any:
+        """Return the network that settings need, ready."""
+        return self._painter(how) if isinstance(how, Painting) else self._transfer(how.model)
 
     def _painter(self, settings: Painting) -> Any:
         """Return the network that paints at once; it stays open."""

@@ -48,8 +48,8 @@ def picture(width: int = 40, height: int = 30, kind: str = "PNG") -> bytes:
 
 
 def clip(frames: int = 3) -> bytes:
-    """Return a film."""
-    noise = np.random.default_rng(0).integers(0, 256, (frames, 48, 64, 3), np.uint8)
+    """Return a film, gray."""
+    noise = np.random.default_rng(0).integers(0, 256, (frames, 48, 64), np.uint8)
     first, *others = [Image.fromarray(pixels) for pixels in noise]
     stream = io.BytesIO()
     first.save(stream, "GIF", save_all=True, append_images=others, duration=100)

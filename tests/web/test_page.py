@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from styletransfer import images
 from styletransfer.web import views
-from styletransfer.web.making import PageError, mask
+from styletransfer.web.making import Maker, PageError, mask
 from styletransfer.web.queue import Course
 from styletransfer.web.records import Job
-from tests.web.conftest import clip
+from tests.web.conftest import LIMITS, clip, ended, reached
 from tests.web.test_server import CAT, WAVE, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -41,6 +42,17 @@ def test_masks_are_pictures():
             mask(wrong)
 
 
+def test_what_ends_while_it_is_shown_is_shown_once_more(queue, submit, worker):
+    worker.script.append("wait")
+    name = submit()
+    reached(queue, name, "running")
+    seen = Maker(queue, LIMITS).followed(name)
+    assert "under way" in next(seen)[0]
+    queue.cancel(name)
+    ended(queue, name)
+    assert "cancelled, 4x3" in [*seen][-1][0]
+
+
 @pytest.fixture
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -60,30 +72,65 @@ def tab_of(page: Any, name: str, button: str) -> Any:
 
 
 def test_a_request_to_the_page_names_uploads_alone(tmp_path: Path, quick_network):
-    """Whatever else a browser's request says: no file of the server, no address."""
+    """Whatever else a browser's request says, for whatever it is: no file here, no address."""
     secret = tmp_path / "secret.png"
     secret.write_bytes(CAT.read_bytes())
-    with serving(tmp_path / "state", quick_network[1]) as (_, client):
+    state = tmp_path / "state"
+    with serving(state, quick_network[1]) as (_, client):
         client.timeout = 60
         config = client.get("/config").json()
         values = {part["id"]: part["props"].get("value") for part in config["components"]}
         paint = next(d for d in config["dependencies"] if d["api_name"] == "told")
         (sent,) = client.post("/gradio_api/upload", files={"files": CAT.read_bytes()}).json()
 
-        def asked(path: str) -> str:
-            file = {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": True}
-            data = [values[number] for number in paint["inputs"]]
-            data[0] = data[2] = file
-            body = {"data": data, "fn_index": paint["id"], "session_hash": path}
+        def asked(data: list[Any], event: int = paint["id"]) -> str:
+            session = f"{event}-{data}"[:200]
+            body = {"data": data, "fn_index": event, "session_hash": session}
             assert client.post("/gradio_api/queue/join", json=body).status_code == 200
-            told = client.get("/gradio_api/queue/data", params={"session_hash": path})
-            return told.text
+            return client.get("/gradio_api/queue/data", params={"session_hash": session}).text
 
-        assert '"success":true' in asked(sent)
+        def file(path: str, stream: bool) -> dict[str, Any]:
+            return {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": stream}
+
+        def painting(path: str) -> list[Any]:
+            data = [values[number] for number in paint["inputs"]]
+            data[0] = data[2] = file(path, True)
+            return data
+
+        assert '"success":true' in asked(painting(sent))
         for path in (str(secret), "/etc/passwd", f"{sent}/../../../../secret.png"):
-            assert "that is no upload; send the file" in asked(path)
-        assert "that is no upload; send the file" in asked("http://127.0.0.1:9/x.png")
+            assert "the page has sent what cannot be" in asked(painting(path))
+        assert "that is no upload; send the file" in asked(painting("http://127.0.0.1:9/x.png"))
         assert client.get(f"/gradio_api/file={secret}").status_code == 403
+        # For all that is no picture, too.
+        for event in config["dependencies"]:
+            for wrong in (file(str(secret), False), file("http://127.0.0.1:9/x", False), "x", {}):
+                told = asked([wrong] * len(event["inputs"]), event["id"])
+                assert "secret" not in told
+                assert str(state) not in told
+                assert "Traceback" not in told
+        assert [*state.rglob("*secret*")] == []
+
+
+def test_what_the_page_does_not_need_is_not_there(tmp_path: Path, quick_network):
+    with serving(tmp_path, quick_network[1]) as (_, client):
+        client.timeout = 60
+        for method, path in (
+            ("GET", "/gradio_api/call/told/x"), ("POST", "/gradio_api/call/v2/told"),
+            ("GET", "/gradio_api/proxy=https://example.com/"), ("GET", "/gradio_api/dev/reload"),
+            ("POST", "/gradio_api/component_server"), ("POST", "/gradio_api/vibe-edit"),
+            ("GET", "/gradio_api/deep_link?session_hash=x"), ("GET", "/monitoring"),
+            ("POST", "/login"), ("GET", "/x"), ("GET", "/gradio_api/file=/etc/passwd"),
+            ("PUT", "/gradio_api/upload"), ("GET", "/static/..%2f..%2fpage.py"),
+            ("GET", "/gradio_api/upload_progress"), ("POST", "/gradio_api/upload"),
+            ("POST", "/gradio_api/queue/join"),
+        ):  # fmt: skip
+            answer = client.request(method, path, json={})
+            assert answer.status_code in (400, 403, 404, 405, 422), path
+            assert [*answer.json()] == ["error"], path
+        # A session that nobody has begun ends, and is not cut off.
+        assert client.get("/gradio_api/queue/data", params={"session_hash": "x"}).status_code == 200
+        assert client.get("/health").json() == {"status": "ok"}
 
 
 @pytest.mark.browser
@@ -136,6 +183,14 @@ def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
     return page
 
 
+MASKED = """() => {
+  const canvas = document.querySelector('.st-mask canvas');
+  const pen = canvas.getContext('2d'), {width, height} = canvas;
+  return pen.getImageData(0, height / 2, width / 4, 1).data.every(value => value > 150);
+}"""
+"""Whether white lies over the left of the middle of the photo."""
+
+
 @pytest.mark.browser
 def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, quick_network):
     with serving(tmp_path, quick_network[1]) as (_, client):
@@ -161,7 +216,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         page.mouse.up()
         tab.get_by_role("button", name="Optimise", exact=True).click()
         tab.locator(".st-result").wait_for(timeout=SECONDS)
-        (folder,) = (tmp_path / "jobs").iterdir()
+        (folder,) = made = {*(tmp_path / "jobs").iterdir()}
         drawn = images.load(folder / "style_mask-0.png").mean(2)
         line = drawn[len(drawn) // 2]
         assert line[: len(line) // 4].min() > 0.9
@@ -171,29 +226,66 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab.get_by_label("before and after").fill("60")
         assert "60%" in after.evaluate("element => element.style.clipPath")
         # From the gallery back to the tab, with all that it was made of.
-        page.get_by_role("tab", name="Gallery").click()
-        page.locator(".st-cards button").first.click()
-        page.get_by_role("button", name="Again with…").click()
-        tab = tab_of(page, "Optimise", "Optimise")
-        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
-        assert tab.get_by_label("iterations").input_value() == "3"
-        assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
+        # So it does where the page was opened anew.
+        for turn in range(2):
+            page.get_by_role("tab", name="Gallery").click()
+            page.locator(".st-cards button").first.click()
+            page.get_by_role("button", name="Again with…").click()
+            tab = tab_of(page, "Optimise", "Optimise")
+            tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+            assert tab.get_by_label("iterations").input_value() == "3"
+            assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
+            if turn:
+                tab.get_by_role("button", name="where the style goes").click()
+            page.wait_for_function(MASKED, timeout=SECONDS)
+            tab.get_by_role("button", name="Optimise", exact=True).click()
+            tab.locator(f".st-result:not([src*='{folder.name}'])").wait_for(timeout=SECONDS)
+            (folder,) = {*(tmp_path / "jobs").iterdir()} - made
+            made.add(folder)
+            assert np.abs(images.load(folder / "style_mask-0.png").mean(2) - drawn).max() < 0.1
+            page.reload()
 
 
 @pytest.mark.browser
-def test_a_film_is_painted(browser, tmp_path, quick_network):
+def test_films_are_painted_stopped_and_made_again(browser, tmp_path, quick_network):
     pytest.importorskip("av", reason="the extra video is not installed")
-    short = tmp_path / "short.gif"
+    short, long = tmp_path / "short.gif", tmp_path / "long.gif"
     short.write_bytes(clip(3))
+    long.write_bytes(clip(1000))
     with serving(tmp_path / "state", quick_network[1]) as (_, client):
-        page = opened_page(browser, client)
+        page = opened_page(browser, client, 375)
+        assert all(tab.is_visible() for tab in page.get_by_role("tab").all()[:4])
         tab = tab_of(page, "Film", "Paint the film")
+        go = tab.get_by_role("button", name="Paint the film")
+        tab.get_by_label("number input for longest side, pixels").fill("64")
         tab.get_by_label("a style of the sheet").check()
         tab.locator(".st-tiles button").nth(3).click()
-        tab.get_by_label("number input for longest side, pixels").fill("64")
+        # One that is long shows how far it is, until it is stopped.
+        tab.locator("input[type=file]").first.set_input_files(long)
+        tab.get_by_text("long.gif").first.wait_for(timeout=SECONDS)
+        go.click()
+        tab.get_by_text(" of 1000").wait_for(timeout=SECONDS)
+        tab.get_by_role("button", name="Stop").click()
+        tab.get_by_text("cancelled").wait_for(timeout=SECONDS)
+        # One that is short, in one pass and by optimisation.
+        tab.get_by_label("Clear").first.click()
         tab.locator("input[type=file]").first.set_input_files(short)
         tab.get_by_text("short.gif").first.wait_for(timeout=SECONDS)
-        tab.get_by_role("button", name="Paint the film").click()
+        go.click()
         tab.locator("video").wait_for(timeout=SECONDS)
-        page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.get_by_label("a painting, by optimisation").check()
+        tab.get_by_label("iterations").fill("2")
+        tab.locator("input[type=file]").last.set_input_files(WAVE)
+        tab.locator("img[src*='wave']").first.wait_for(timeout=SECONDS)
+        go.click()
+        tab.get_by_text("done, 64x48, 3 frames").wait_for(state="detached", timeout=SECONDS)
+        tab.get_by_text("done, 64x48, 3 frames").wait_for(timeout=SECONDS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.reload()
+        page.get_by_role("tab", name="Gallery").click()
+        page.locator(".st-cards button").first.click()
+        page.get_by_role("button", name="Again with…").click()
+        tab = tab_of(page, "Film", "Paint the film")
+        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+        assert tab.get_by_label("iterations").input_value() == "2"
+        assert tab.get_by_label("number input for longest side, pixels").input_value() == "64"

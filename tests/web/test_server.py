@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from styletransfer import cli, images
@@ -21,8 +20,11 @@ from styletransfer.web import extra, server
 from styletransfer.web.limits import Limits
 from styletransfer.web.process import Here, Process
 from styletransfer.web.queue import Queue
+from styletransfer.web.records import Job
+from styletransfer.web.workplace import Order
+from styletransfer.web.workshop import Workshop
 from tests.conftest import ROOT
-from tests.web.conftest import ended
+from tests.web.conftest import clip, ended
 
 CAT = ROOT / "images" / "content" / "cat.jpg"
 WAVE = ROOT / "images" / "style" / "wave.jpg"
@@ -43,17 +45,17 @@ def queue(tmp_path, here) -> Iterator[Queue]:
         yield opened
 
 
-def bring(queue: Queue, kind: str, values: dict[str, Any], *styles: Path) -> str:
-    """Queue a job as the service does."""
+def bring(queue: Queue, kind: str, values: dict[str, Any], content: bytes = b"") -> str:
+    """Queue a job as the service does, of the cat or of other bytes."""
     from styletransfer.web.service import submit_files
 
+    files = {"content": content or CAT.read_bytes()}
+    files |= {"style": WAVE.read_bytes()} if kind == "optimise" else {}
     with queue.room() as name:
-        files: dict[str, list[Path]] = {}
-        for what, path in [("content", CAT), *(("style", style) for style in styles)]:
-            copy = queue.folder(name) / f"{what}-{len(files.get(what, []))}"
-            copy.write_bytes(path.read_bytes())
-            files.setdefault(what, []).append(copy)
-        submit_files(queue, Limits(), name, kind, values, files)
+        places = {what: [queue.folder(name) / f"{what}-0"] for what in files}
+        for what, data in files.items():
+            places[what][0].write_bytes(data)
+        submit_files(queue, Limits(), name, kind, values, places)
     return name
 
 
@@ -81,7 +83,7 @@ def test_a_worker_survives_its_death_and_keeps_networks(queue, here):
     assert images.load(queue.preview(job)).shape == (43, 64, 3)
     worker = here.pid
     # It dies in the middle of a job, which is begun again.
-    second = bring(queue, "optimise", LONG, WAVE)
+    second = bring(queue, "optimise", LONG)
     eventually(lambda: iterations(queue, second))
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: queue.get(second).tries == 2 and iterations(queue, second))
@@ -145,24 +147,36 @@ def test_a_film_is_painted(queue):
     pytest.importorskip("av", reason="the extra video is not installed")
     from PIL import Image
 
-    noise = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
-    frames = [Image.fromarray(pixels) for pixels in noise]
-    with queue.room() as name:
-        path = queue.folder(name) / "content-0"
-        frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=100)
-        queue.submit(name, "film", {"model": "samples", "format": "gif"}, {"content": [path.name]})
-    job = ended(queue, name)
-    assert (job.state, job.error) == ("done", "")
-    assert job.facts["frames"] == 3
-    with Image.open(queue.path(job, job.result)) as film:
-        assert film.n_frames == 3
-    with queue.room() as name:
-        (queue.folder(name) / "content-0").write_text("#EXTM3U\nfile:///etc/passwd\n")
-        queue.submit(name, "film", {"model": "samples"}, {"content": ["content-0"]})
-    job = ended(queue, name)
+    def film(content: bytes, values: dict[str, Any]) -> Job:
+        with queue.room() as name:
+            (queue.folder(name) / "content-0").write_bytes(content)
+            (queue.folder(name) / "style-0.jpg").write_bytes(WAVE.read_bytes())
+            files = {"content": ["content-0"]} | (
+                {} if values["model"] == "samples" else {"style": ["style-0.jpg"]}
+            )
+            queue.submit(name, "film", values, files)
+        return ended(queue, name)
+
+    optimised = {"model": "googlenet", "n_iter": 2, "length": 48}
+    for values, size in ({"model": "samples"}, [64, 48]), (optimised, [48, 36]):
+        job = film(clip(3), values | {"format": "gif"})
+        assert (job.state, job.error) == ("done", "")
+        assert (job.facts["frames"], job.facts["size"]) == (3, size)
+        with Image.open(queue.path(job, job.result)) as made:
+            assert made.n_frames == 3
+    job = film(b"#EXTM3U\nfile:///etc/passwd\n", {"model": "samples"})
     assert job.state == "failed"
     assert "content-0" in job.error
     assert "passwd" not in job.error
+
+
+def test_no_film_is_made_larger_than_a_picture(tmp_path, quick_network):
+    pytest.importorskip("av", reason="the extra video is not installed")
+    (tmp_path / "content-0").write_bytes(clip(2))
+    workshop = Workshop(Machine(-1, 1, quick_network[1]), Limits(length=32))
+    order = Order("film", {"model": "samples", "format": "gif"}, {"content": ["content-0"]})
+    made = workshop.make(order, tmp_path, lambda said: None, lambda: False)
+    assert (made.error, made.facts["size"]) == ("", [32, 24])
 
 
 def test_what_the_command_refuses(capsys, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from styletransfer.web.access import Rate, Refusal
 from styletransfer.web.limits import Limits
 from styletransfer.web.server import protected
-from tests.web.conftest import LIMITS, ended, picture, reached
+from tests.web.conftest import LIMITS, clip, ended, picture, reached
 
 TOKEN = "a-token-of-the-test"
 HERE = "http://127.0.0.1:7860"
@@ -89,6 +89,15 @@ def test_json_with_base64_is_queued(client, queue, worker):
     assert "style" not in worker.jobs[1]["files"]
 
 
+def test_a_film_by_optimisation_is_queued(client, queue, worker):
+    body = {"content": text(clip()), "style": text(picture()), "model": "googlenet", "n_iter": 5}
+    name = client.post("/api/film", json=body).json()["id"]
+    assert ended(queue, name).values == {"model": "googlenet", "n_iter": 5}
+    assert worker.jobs[0]["files"]["style"] == ["style-0.png"]
+    del body["style"]
+    refused(client.post("/api/film", json=body), 400, "there is no style; send one picture")
+
+
 def test_states_on_the_way(client, queue, worker):
     worker.script.append("wait")
     first = client.post("/api/stylize", files=files()).json()["id"]
@@ -143,6 +152,11 @@ def test_a_full_queue_says_when_to_come_back(client, queue, worker):
         ("optimise", {"output": "/tmp/x"}, "there is no parameter output"),
         ("optimise", {"any_size": "maybe"}, "any_size is 'maybe'; give true or false"),
         ("film", {"fps": "0"}, "fps is '0'"),
+        ("film", {"n_iter": "5"}, "there is no parameter 'n_iter'"),
+        ("film", {"model": "googlenet", "strength": "1"}, "there is no parameter 'strength'"),
+        ("film", {"model": "googlenet", "length": "600"}, "length makes 600 pixels"),
+        ("film", {"model": "googlenet", "init": "/etc/secret.png"}, "init is the name of a file"),
+        ("film", {"model": "googlenet", "preset": "fast"}, "there is no parameter preset"),
     ],
 )
 def test_parameters_that_cannot_be(client, queue, kind, values, words):

@@ -27,6 +27,7 @@ TRIES = 3
 """Workers of a local cluster that may die of a task."""
 
 _POLL = 0.2  # seconds between two looks at whether somebody wants to stop
+_RESTART = 10.0  # seconds until a worker that is restarted has to be there again
 _PATIENCE = 30.0  # seconds until a scheduler answers and has a worker
 
 
@@ -119,6 +120,12 @@ class Cluster:
     def say(self, topic: str, what: Any) -> None:
         """Put plain values, in place of the last, where workers that ask for them find them."""
         self._client.set_metadata(topic, what)
+
+    def restart(self, address: str) -> None:
+        """End a worker with the task that it has; its keeper starts another one, if it has one."""
+        with contextlib.suppress(Exception):  # it may be gone, or have no keeper
+            self._client.restart_workers([address], _RESTART, raise_for_error=False)
+            self._replace_dead()
 
     def run(
         self,
