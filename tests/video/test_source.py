@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
     tracemalloc.start()
     try:
         highest = []
-        for frame in read(source):
+        for frame in containers.read(source, Range()):
             if frame.number in (300, 1499):
                 highest.append(tracemalloc.get_traced_memory()[1])
     finally:
@@ -268,7 +268,7 @@ def test_frames_beyond_the_bound_are_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", pan(3))
     monkeypatch.setattr(containers, "MAX_PIXELS", 96 * 64 - 1)
     with pytest.raises(FilmError, match="declares frames of 96x64, more than"):
-        probe(path)
+        containers.probe(path)
 
 
 def test_one_frame(tmp_path):
