@@ -212,7 +212,7 @@ class _Child:
         while True:
             with self._limited():
                 line = self._output.readline(_LONGEST)
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and len(line) < _LONGEST:
                 raise self._ended()
             with self.sense():
                 told = answers.line(line)
@@ -279,7 +279,7 @@ class _Child:
 
     def _watch(self) -> None:
         """End it when it is waited for too long."""
-        while not self._killed.wait(self._patience / 20):
+        while not self._killed.wait(1.0):
             since = self._waiting
             if since is not None and time.monotonic() - since > self._patience:
                 self._late = True
