@@ -157,6 +157,7 @@ def _frames(
             while "end" not in (told := child.answer()):
                 with child.sense():
                     shown, received = answers.shown(told, last), rest(child, told)
+                child.idle = True
                 yield shown, received
                 last = shown
     except _EndedError as error:
@@ -174,7 +175,7 @@ class _Child:
     Attributes
     ----------
     idle : bool
-        Whether it has done all that it was asked.
+        Whether no answer is under way, so that it can be asked for something else.
     """
 
     def __init__(self, patience: float) -> None:
@@ -201,7 +202,7 @@ class _Child:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def ask(self, what: str, *arguments: object) -> None:
-        """Ask for something; if it has ended, `answer` will say why."""
+        """Ask for something, see `child`; if it has ended, `answer` will say why."""
         self.idle = False
         with self._limited(), contextlib.suppress(OSError):
             pickle.dump((what, arguments), self._input, pickle.HIGHEST_PROTOCOL)
@@ -209,6 +210,7 @@ class _Child:
 
     def answer(self) -> dict[str, Any]:
         """Return the next answer; raise the error that it is, or _EndedError."""
+        self.ask("more")
         while True:
             with self._limited():
                 line = self._output.readline(_LONGEST)
@@ -309,6 +311,7 @@ def _lent(path: Path) -> Iterator[_Child]:
         yield child
     finally:
         if child.idle:
+            child.ask("rest")
             _end_idle()
             _idle[path] = child
         else:

@@ -1,7 +1,7 @@
 """The process in which FFmpeg has to do with films: what `apart` asks for is done here.
 
-Frames go out in the order of their numbers; while the one before is painted, the next one is
-decoded, and waits in the pipe.
+Each request gets as many answers as are asked for; the next one is made before: a frame is decoded
+while the one before it is painted.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +30,11 @@ from styletransfer.video.formats import Format
 from styletransfer.video.order import Order
 from styletransfer.video.ranges import Range
 
-Requests = queue.SimpleQueue[tuple[str, tuple[Any, ...]]]
+Request = tuple[str, tuple[Any, ...]]
+Requests = queue.SimpleQueue[Request]
+Answer = tuple[dict[str, Any], tuple[np.ndarray | None, ...]]
+"""What is told, and arrays behind it."""
+
 _PULSE = 1.0  # seconds
 
 
@@ -41,20 +45,35 @@ def main() -> NoReturn:
     requests: Requests = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     containers.each_packet = channel.pulse
-    does: dict[str, Callable[..., object]] = {
-        "probe": _probe, "left_out": _left_out, "read": _read, "small": _small,
-        "write": lambda channel, *arguments: _write(channel, requests, *arguments),
+    does: dict[str, Callable[..., Iterator[Answer]]] = {
+        "probe": _probe, "left_out": _left_out, "read": _read, "small": _small, "rest": _rest,
+        "write": lambda *arguments: _write(requests, *arguments),
     }  # fmt: skip
+    what, arguments = requests.get()
     while True:
+        what, arguments = _serve(channel, requests, does[what](*arguments))
+
+
+def _serve(channel: "_Channel", requests: Requests, answers: Iterator[Answer]) -> Request:
+    """Give one answer each time that more is asked for; return the first other request."""
+    while True:
+        told, arrays = _next(answers)
         what, arguments = requests.get()
-        try:
-            channel.send({"end": does[what](channel, *arguments)})
-        except StyleTransferError as error:
-            channel.send({"error": type(error).__name__, "text": error.text})
-        except MemoryError:
-            channel.send({"error": "", "text": "the memory was not enough"})
-        except Exception as error:
-            channel.send({"error": "", "text": clause(getattr(error, "strerror", None) or error)})
+        if what != "more":
+            return what, arguments
+        channel.send(told, *arrays)
+
+
+def _next(answers: Iterator[Answer]) -> Answer:
+    """Return the next answer, which may be an error or the end."""
+    try:
+        return next(answers, ({"end": None}, ()))
+    except StyleTransferError as error:
+        return {"error": type(error).__name__, "text": error.text}, ()
+    except MemoryError:
+        return {"error": "", "text": "the memory was not enough"}, ()
+    except Exception as error:
+        return {"error": "", "text": clause(getattr(error, "strerror", None) or error)}, ()
 
 
 def _bound() -> None:
@@ -104,26 +123,26 @@ class _Channel:
             self.send({"alive": True})
 
 
-def _probe(channel: _Channel, path: Path) -> object:
-    return answers.of_source(containers.probe(path))
+def _probe(path: Path) -> Iterator[Answer]:
+    yield {"end": answers.of_source(containers.probe(path))}, ()
 
 
-def _left_out(channel: _Channel, source: Source, form: Format) -> object:
-    return tracks.left_out(source, form)
+def _left_out(source: Source, form: Format) -> Iterator[Answer]:
+    yield {"end": tracks.left_out(source, form)}, ()
 
 
-def _read(channel: _Channel, source: Source, part: Range) -> None:
+def _read(source: Source, part: Range) -> Iterator[Answer]:
     for frame in containers.read(source, part):
-        channel.send(_shown(frame), frame.pixels, frame.alpha)
+        yield _shown(frame), (frame.pixels, frame.alpha)
 
 
-def _small(channel: _Channel, source: Source, part: Range, side: int | None) -> None:
+def _small(source: Source, part: Range, side: int | None) -> Iterator[Answer]:
     for shown in containers.decoded(source, part):
         if side is None:
-            channel.send(_shown(shown))
+            yield _shown(shown), ()
         else:
             picture = np.ascontiguousarray(colours.to_small_bgr(shown.image, side))
-            channel.send({**_shown(shown), "shape": picture.shape[:2]}, picture)
+            yield {**_shown(shown), "shape": picture.shape[:2]}, (picture,)
 
 
 def _shown(frame: Any) -> dict[str, Any]:
@@ -131,12 +150,16 @@ def _shown(frame: Any) -> dict[str, Any]:
     return {"number": frame.number, **times}
 
 
-def _write(channel: _Channel, requests: Requests, path: Path, form: Format, order: Order) -> None:
+def _write(requests: Requests, path: Path, form: Format, order: Order) -> Iterator[Answer]:
     """Write a film; the frames come as further requests."""
     film = FilmFile(path, form, order)
-    channel.send({})
-    for what, arguments in iter(requests.get, ("finish", ())):
-        assert what == "frame"
+    yield {}, ()
+    for _, arguments in iter(requests.get, ("finish", ())):
         film.write(*arguments)
-        channel.send({})
+        yield {}, ()
     film.finish()
+
+
+def _rest() -> Iterator[Answer]:
+    """Do nothing: what was under way is given up, and its film closed."""
+    yield from ()

@@ -179,12 +179,17 @@ def test_one_process_reads_a_film_and_no_other_one(film, tmp_path):
     assert not first.lives()
 
 
-def test_who_stops_reading_ends_the_process(film):
-    frames = read(probe(film))
-    next(frames)
-    assert not apart._idle
-    frames.close()
-    assert not apart._idle
+def test_who_stops_reading_may_read_again(film):
+    source = probe(film)
+    first = idle()
+    for count in (1, 3, 12):
+        frames = read(source)
+        assert [next(frames).number for _ in range(count)] == [*range(count)]
+        assert not apart._idle
+        frames.close()
+        assert idle() is first
+    assert next(read(source)).number == 0  # its iterator is gone at once
+    assert idle() is first
 
 
 ORPHANED = """
