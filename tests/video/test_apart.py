@@ -295,7 +295,7 @@ def damaged(path, count, folder):
             for _ in read(probe(changed)):
                 pass
         except StyleTransferError as error:
-            if not error.text.isprintable() or "FFmpeg" in error.text:
+            if not error.text.isprintable() or re.search(r"FFmpeg( was| did|'s)", error.text):
                 found.append((number, error))
         except Exception as error:
             found.append((number, error))
