@@ -3,8 +3,8 @@
 Films come from anyone, and FFmpeg is much C. All that it does with a film's bytes, it does in
 `child`. That process is asked with pickles; it answers with lines of JSON, bounded and checked, and
 behind them the bytes of arrays whose shapes are known here: if a film has taken it over, it can
-still make this one do nothing but paint other frames. It is a net and no cage: it may do what its
-user may.
+make this process do nothing but paint other frames. It is a net and no cage: what its user may do,
+it may, too.
 """
 
 import atexit
@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -37,8 +36,6 @@ from styletransfer.video.ranges import Range
 
 T = TypeVar("T")
 
-# -P: nothing is imported from the current folder.
-_COMMAND = [sys.executable, "-P", "-c"]
 _CODE = (
     "import sys; sys.path[:0] = [p for p in sys.argv[1:] if p not in sys.path];"
     " from styletransfer.video import child; child.main()"
@@ -182,7 +179,8 @@ class _Child:
         extra.av()  # says what is missing
         try:
             self._process = subprocess.Popen(
-                [*_COMMAND, _CODE, _ROOT],
+                # -P: nothing is imported from the current folder.
+                [sys.executable, "-P", "-c", _CODE, _ROOT],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -196,7 +194,7 @@ class _Child:
         self._output = cast(io.BufferedReader, self._process.stdout)
         self.idle = False
         self._patience = patience
-        self._waiting: float | None = None  # since when
+        self._waiting: object | None = None  # another one each time
         self._late = False
         self._killed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -273,7 +271,7 @@ class _Child:
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
-        self._waiting = time.monotonic()
+        self._waiting = object()
         try:
             yield
         finally:
@@ -281,9 +279,12 @@ class _Child:
 
     def _watch(self) -> None:
         """End it when it is waited for too long."""
+        before, seconds = None, 0
         while not self._killed.wait(1.0):
-            since = self._waiting
-            if since is not None and time.monotonic() - since > self._patience:
+            # Counted: a clock goes on while this program is stopped, by Ctrl-Z, say.
+            now = self._waiting
+            before, seconds = now, seconds + 1 if now is before else 0
+            if now is not None and seconds >= self._patience:
                 self._late = True
                 self._process.kill()
                 return

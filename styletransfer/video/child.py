@@ -36,6 +36,7 @@ Answer = tuple[dict[str, Any], tuple[np.ndarray | None, ...]]
 """What is told, and arrays behind it."""
 
 _PULSE = 1.0  # seconds
+_LEAST = 1 << 30  # bytes that it may take, however little there is
 
 
 def main() -> NoReturn:
@@ -54,20 +55,20 @@ def main() -> NoReturn:
         what, arguments = _serve(channel, requests, does[what](*arguments))
 
 
-def _serve(channel: "_Channel", requests: Requests, answers: Iterator[Answer]) -> Request:
+def _serve(channel: "_Channel", requests: Requests, made: Iterator[Answer]) -> Request:
     """Give one answer each time that more is asked for; return the first other request."""
     while True:
-        told, arrays = _next(answers)
+        told, arrays = _next(made)
         what, arguments = requests.get()
         if what != "more":
             return what, arguments
         channel.send(told, *arrays)
 
 
-def _next(answers: Iterator[Answer]) -> Answer:
+def _next(made: Iterator[Answer]) -> Answer:
     """Return the next answer, which may be an error or the end."""
     try:
-        return next(answers, ({"end": None}, ()))
+        return next(made, ({"end": None}, ()))
     except StyleTransferError as error:
         return {"error": type(error).__name__, "text": error.text}, ()
     except MemoryError:
@@ -77,16 +78,17 @@ def _next(answers: Iterator[Answer]) -> Answer:
 
 
 def _bound() -> None:
-    """Take no more memory than there is now, and leave what is there to the other process."""
+    """Take no more memory than there is now; leave Ctrl-C, and all memory, to the other process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "win32":
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most, (_, hard) = memory.available(), resource.getrlimit(resource.RLIMIT_DATA)
-    if most is not None and (hard == resource.RLIM_INFINITY or most < hard):
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    free, limits = memory.available(), resource.getrlimit(resource.RLIMIT_DATA)
+    if free is not None:
+        known = [limit for limit in limits if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_DATA, (min([max(free, _LEAST), *known]), limits[1]))
     with contextlib.suppress(OSError):  # on Linux: where memory runs out, this one is ended
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -96,7 +98,7 @@ def _listen(requests: Requests) -> None:
     while True:
         try:
             requests.put(pickle.load(sys.stdin.buffer))
-        except (EOFError, OSError, pickle.UnpicklingError):
+        except Exception:
             os._exit(0)
 
 
