@@ -267,7 +267,10 @@ def _as_coded(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
         except av.error.FFmpegError as error:
             faults.add(error)
             images = []
-        yield from images
+        for image in images:
+            if image.time_base is None:  # what the decoder held when the reading failed
+                image.time_base = stream.time_base
+            yield image
         if packet is None:
             return
 
