@@ -14,6 +14,7 @@ import numpy as np
 
 from styletransfer import locks
 from styletransfer.errors import (
+    DamagedFilmError,
     FilmError,
     UsageError,
     explain,
@@ -256,21 +257,22 @@ class _Run:
     def _paint_run(self, index: int, shot: Sequence[Chosen], first: int, length: int) -> set[int]:
         """Paint frames that follow each other; return those that are painted or have failed."""
         through: set[int] = set()
-        start = self._start(shot[:first])
-        for made in self._painted_run(shot[first : first + length], start):
-            through.add(made.chosen.number)
-            with self._lock:
-                self._note(index, shot, made)
-            if self._is_stopped():
-                break
-        else:
-            if not through and not self._is_stopped():  # the source has ended early
-                numbers = {frame.number for frame in shot[first : first + length]}
-                for frame in shot[first : first + length]:
-                    error = FilmError("the frame can no longer be read from the source")
-                    self._fail(index, frame, None, frame, error, 0.0)
-                return numbers
-        return through
+        run = shot[first : first + length]
+        error = FilmError("the frame can no longer be read from the source")
+        try:
+            for made in self._painted_run(run, self._start(shot[:first])):
+                through.add(made.chosen.number)
+                with self._lock:
+                    self._note(index, shot, made)
+                if self._is_stopped():
+                    break
+        except DamagedFilmError as damage:
+            error = damage
+        if through or self._is_stopped():
+            return through
+        for frame in run:  # the source has ended early
+            self._fail(index, frame, None, frame, error, 0.0)
+        return {frame.number for frame in run}
 
     def _painted_run(self, run: Sequence[Chosen], start: Start) -> Iterator[Made]:
         if self._elsewhere is not None:

@@ -30,9 +30,11 @@ def read(plan: Plan, chosen: Sequence[Chosen]) -> Iterator[Frame]:
     try:
         for frame in source.read(plan.source, chosen[0].number, chosen[-1].number + 1):
             if frame.number in wanted:
+                wanted.remove(frame.number)
                 yield frame
     except DamagedFilmError:
-        return  # the plan says so already
+        if wanted:  # it went further when the plan was made
+            raise
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Reading films in containers with PyAV.
 
 Files come from anyone: only demuxers that read one file are allowed (a playlist would name others),
-through no protocol but that of files, and the size of frames is bounded.
+through no protocol but that of files, and the size of frames is bounded. All of it is done in a
+process of its own, see `apart`.
 """
 
 import bisect
 import contextlib
 import itertools
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +37,9 @@ _SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Packets come in the order of decoding, this far at most from that of showing.
 _REORDERED = 64
 _ROUNDED = Fraction(1, 900)
+
+each_packet: Callable[[], object] | None = None
+"""Called before a packet is read, so that somebody who waits for a frame sees that it goes on."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,8 @@ def _as_coded(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
     av = extra.av()
     packets = container.demux(stream)
     while True:
+        if each_packet:
+            each_packet()
         try:
             packet = next(packets, None)
         except av.error.FFmpegError as error:
@@ -261,7 +267,10 @@ def _as_coded(container: Any, stream: Any, faults: _Faults) -> Iterator[Any]:
         except av.error.FFmpegError as error:
             faults.add(error)
             images = []
-        yield from images
+        for image in images:
+            if image.time_base is None:  # what the decoder held when the reading failed
+                image.time_base = stream.time_base
+            yield image
         if packet is None:
             return
 
@@ -348,6 +357,8 @@ def _index(source: Source, part: Range) -> tuple["array[int]", int] | None:
             return None
         try:
             for packet in container.demux(stream):
+                if each_packet:
+                    each_packet()
                 if packet.size == 0 or packet.is_discard:
                     continue
                 if packet.pts is None or (not keys and not packet.is_keyframe):

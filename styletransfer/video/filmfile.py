@@ -1,6 +1,5 @@
-"""Writing films with FFmpeg's encoders."""
+"""Writing films with FFmpeg's encoders; in a process of its own, as it reads the source, too."""
 
-import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,14 +65,6 @@ class FilmFile:
         self._output.close()
         if self._form.muxer == "apng":
             apng.set_last_duration(self._path, self._duration)
-
-    def drop(self) -> None:
-        """Close without finishing."""
-        av = extra.av()
-        if self._tracks:
-            self._tracks.close()
-        with contextlib.suppress(OSError, ValueError, av.error.FFmpegError):
-            self._output.close()
 
     def _begin(self, height: int, width: int) -> None:
         av = extra.av()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -139,9 +140,14 @@ def read_picture(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             rgb, alpha = decode(image)
     if deep:
         return _read_deep(path)
-    dtype, levels = (np.uint16, 65535) if gray else (np.uint8, 255)
-    pixels = np.rint(rgb * levels).astype(dtype)
-    return pixels, None if alpha is None else np.rint(alpha * levels).astype(dtype)
+    dtype = np.uint16 if gray else np.uint8
+    return _whole(rgb, dtype), None if alpha is None else _whole(alpha, dtype)
+
+
+def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return float in [0, 1] as whole numbers; it is overwritten, as the largest take gigabytes."""
+    values *= np.iinfo(dtype).max
+    return np.rint(values, out=values).astype(dtype)
 
 
 def _deep(path: Path, profile: bytes | None) -> bool:

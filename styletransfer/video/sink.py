@@ -14,9 +14,8 @@ from styletransfer import images, storage
 from styletransfer.errors import FilmError, ImageError, UsageError
 from styletransfer.images.reading import over_white
 from styletransfer.text import clause
-from styletransfer.video import colours, extra, folders, formats, tracks
+from styletransfer.video import apart, colours, extra, folders, formats
 from styletransfer.video.facts import Source
-from styletransfer.video.filmfile import FilmFile
 from styletransfer.video.gif import Gif
 from styletransfer.video.order import Order
 
@@ -67,7 +66,8 @@ def check(path: str | os.PathLike[str], source: Source | None = None) -> tuple[s
 
 
 def _lost(source: Source | None, form: formats.Format) -> Iterator[str]:
-    yield from tracks.left_out(source, form)
+    if source and source.kind == "container":
+        yield from apart.left_out(source, form)
     if source and source.alpha and not form.alpha:
         yield "the transparency"
 
@@ -114,7 +114,9 @@ class Sink:
             return _Folder(order)
         stream = self._place.enter_context(storage.replacing(order.path))
         part = Path(stream.name)
-        return Gif(part, form, order) if form.muxer == "gif" else FilmFile(part, form, order)
+        if form.muxer == "gif":
+            return Gif(part, form, order)
+        return apart.FilmWriter(part, form, order)
 
     def add(
         self,

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from styletransfer.errors import FilmError, UsageError
-from styletransfer.video import animations, containers, folders
+from styletransfer.video import animations, apart, folders
 from styletransfer.video.facts import DEFAULT_RATE, Colour, Source
 from styletransfer.video.frame import Frame
 from styletransfer.video.ranges import Place, Range
@@ -60,7 +60,7 @@ def probe(path: str | os.PathLike[str], rate: Fraction | int = DEFAULT_RATE) -> 
     still = start.startswith(_STILLS) or (start[4:8] == b"ftyp" and start[8:12] in _STILL_BRANDS)
     if still and path.suffix.lower() not in (".mjpeg", ".mjpg"):
         return folders.probe(path, Fraction(rate))
-    return containers.probe(path)
+    return apart.probe(path)
 
 
 def _start(path: Path) -> bytes | None:
@@ -100,7 +100,7 @@ def read(source: Source, begin: Place | None = None, end: Place | None = None) -
         If there is no frame in the range.
     """
     part = Range(begin, end)
-    reader = {"container": containers, "animation": animations, "folder": folders}[source.kind]
+    reader = {"container": apart, "animation": animations, "folder": folders}[source.kind]
     found = False
     for frame in reader.read(source, part):
         found = True

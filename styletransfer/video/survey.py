@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from styletransfer.errors import DamagedFilmError
-from styletransfer.video import colours, containers, extra
+from styletransfer.video import apart, colours, extra
 from styletransfer.video.facts import Source
 from styletransfer.video.ranges import Place, Range
 from styletransfer.video.source import empty, read
@@ -88,9 +88,7 @@ def _small(
 ) -> Iterator[tuple[int, Fraction, Fraction, np.ndarray | None]]:
     """Yield the number, time, duration and small BGR picture of every frame."""
     if source.kind == "container":
-        for shown in containers.decoded(source, part):
-            small = colours.to_small_bgr(shown.image, _SIDE) if pixels else None
-            yield shown.number, shown.time, shown.duration, small
+        yield from apart.small(source, part, _SIDE if pixels else None)
         return
     cv2 = extra.cv2()
     for frame in read(source, part.begin, part.end):

@@ -19,10 +19,8 @@ _OWN = {
 }  # fmt: skip
 
 
-def left_out(source: Source | None, form: Format) -> tuple[str, ...]:
+def left_out(source: Source, form: Format) -> tuple[str, ...]:
     """Return a phrase for every track of a film that a format cannot hold."""
-    if source is None or source.kind != "container":
-        return ()
     with containers.opened(source.path) as container:
         return tuple(
             f"{stream.type} track {stream.index} ({_codec(stream)})"

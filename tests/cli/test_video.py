@@ -18,7 +18,7 @@ from styletransfer.video import sink, source
 from styletransfer.video.order import Order
 from tests.conftest import ROOT
 from tests.feedforward.networks import candy
-from tests.video import clips
+from tests.video import broken, clips
 
 pytest.importorskip("av", reason="films need the extra video")
 pytest.importorskip("cv2", reason="films need the extra video")
@@ -177,9 +177,11 @@ def _until(text: str, process: subprocess.Popen[str]) -> None:
 def test_ctrl_c_ends_after_the_frame_and_says_how_to_go_on(clip, net, tmp_path):
     output = tmp_path / "x.mkv"
     command = _command(clip, net, output)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    )
     _until("3/8 frame", process)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "of 8 frames are left; the same command goes on" in err
@@ -187,6 +189,19 @@ def test_ctrl_c_ends_after_the_frame_and_says_how_to_go_on(clip, net, tmp_path):
     whole = tmp_path / "whole.mkv"
     subprocess.run(_command(clip, net, whole), check=True, cwd=ROOT, capture_output=True)
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_film_at_which_ffmpeg_dies_meanwhile_goes_on(run, clip, net, tmp_path):
+    output, whole = tmp_path / "x.mkv", tmp_path / "whole.mkv"
+    assert run(clip, "-m", net, "-o", whole)[0] == 0
+    with broken.children(broken.at_frame(5, broken.CRASH, "containers.read")):
+        code, _, err = run(clip, "-m", net, "-o", output)
+    assert (code, output.exists(), "Traceback" in err) == (1, False, False)
+    assert "behind frame 4 FFmpeg was ended by SIGSEGV" in err
+    assert "so that the film is not written; --retry-failed tries them again" in err
+    code, out, _ = run(clip, "-m", net, "-o", output, "--retry-failed")
+    assert (code, "there already" in out) == (0, True)
     assert output.read_bytes() == whole.read_bytes()
 
 

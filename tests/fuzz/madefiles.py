@@ -6,16 +6,18 @@ import itertools
 import json
 import random
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import onnx
 from PIL import Image
 
 from styletransfer import arrayfile, images, optim
-from styletransfer.errors import UsageError
+from styletransfer.errors import FilmError, UsageError
 from styletransfer.feedforward import architecture, checkpoints, configuration, trained
 from styletransfer.feedforward import network as painting
 from styletransfer.runtime.devices import Device
@@ -23,7 +25,8 @@ from styletransfer.settings import Settings
 from styletransfer.transfer import checkpoint
 from styletransfer.transfer.inputs import Inputs
 from styletransfer.transfer.stages import Stage
-from styletransfer.video import manifest, source
+from styletransfer.video import answers, containers, manifest, source
+from styletransfer.video.facts import Source
 from styletransfer.video.kept import Kept
 from tests.feedforward.networks import candy
 from tests.fuzz.mutations import of_bytes, of_json, of_pictures, of_protobuf, of_zip
@@ -129,7 +132,7 @@ def _manifests(folder: Path) -> list[bytes]:
 
 
 def _lines(rng: random.Random, data: bytes) -> bytes:
-    """Change a line of a manifest as JSON, or bytes."""
+    """Change a line of several as JSON, or bytes."""
     lines = data.splitlines(keepends=True)
     if rng.random() < 0.3 or not lines:
         return of_bytes()(rng, data)
@@ -176,7 +179,29 @@ def _films(folder: Path) -> list[bytes]:
 
 
 def _watched(path: Path) -> object:
-    return sum(1 for _ in itertools.islice(source.read(source.probe(path)), 30))
+    # In this process: to start another one for each would take longer than the reading.
+    with mock.patch.object(source, "apart", containers):
+        return sum(1 for _ in itertools.islice(source.read(source.probe(path)), 30))
+
+
+def _answers(folder: Path) -> list[bytes]:
+    rate = Fraction(25)
+    film = Source(folder, "container", "mov", 24, 16, 3, rate, 1 / rate, 3 / rate, end=3 / rate)
+    frame = {"number": 1, "time": [1, 25], "duration": [1, 25], "shape": [16, 16]}
+    told = [{"end": answers.of_source(film)}, frame, {"end": ["audio track 1 (aac)"]}]
+    return [json.dumps(one).encode() + b"\n" for one in told]
+
+
+def _understood(path: Path) -> object:
+    try:
+        told = answers.line(path.read_bytes())
+        if "number" in told:
+            return answers.shown(told, None), answers.shape(told, 16)
+        if isinstance(told.get("end"), list):
+            return answers.phrases(told["end"])
+        return answers.source(path, told.get("end"))
+    except answers.NonsenseError as error:
+        raise FilmError(str(error)) from None
 
 
 _ARRAY_WORDS = [b"descr", b"'|O'", b"(99999999,)"]
@@ -188,6 +213,7 @@ READERS = {
     "manifest": Reader(_manifests, _lines, _continued, (".json",)),
     "kept": Reader(_states, of_zip(of_bytes(_ARRAY_WORDS)), _remembered, (".npz",)),
     "film": Reader(_films, of_pictures, _watched, (".gif", ".mkv", ".mp4")),
+    "answers": Reader(_answers, _lines, _understood, (".json",)),
     "trained": Reader(_trained, of_protobuf(onnx.ModelProto.DESCRIPTOR), trained.read),
     "painter": Reader(_painters, of_protobuf(onnx.ModelProto.DESCRIPTOR, OPERATORS), painting.read),
 }

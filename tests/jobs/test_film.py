@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from styletransfer import images, locks
-from styletransfer.errors import StyleTransferError, UsageError
+from styletransfer.errors import FilmError, StyleTransferError, UsageError
 from styletransfer.jobs import film, filming, outlook
 from styletransfer.jobs.film import FilmExtras, FilmTask
 from styletransfer.jobs.local import Watch
@@ -20,6 +20,7 @@ from styletransfer.settings.film import Film
 from styletransfer.video import manifest, sink, source
 from styletransfer.video.order import Order
 from tests.jobs.fakepainter import FakePainter
+from tests.video import broken
 
 pytest.importorskip("av", reason="films need the extra video")
 pytest.importorskip("cv2", reason="films need the extra video")
@@ -291,3 +292,41 @@ def test_a_manifest_of_nothing_stands_in_nobodys_way(clip, tmp_path):
     made(asked, FakePainter(fails=range(1, 100)), Watch())
     other = FilmTask(clip, (), asked.output, Painting(strength=0.5), Film())
     assert made(other).painted == 36
+
+
+def test_where_the_source_breaks_off_the_film_goes_up_to_there(clip, tmp_path):
+    with broken.children(broken.at_frame(26, broken.CRASH)):
+        asked = task(clip, tmp_path)
+        plan = film.plan(asked)
+        assert plan.damage.endswith("behind frame 25 FFmpeg was ended by SIGSEGV.")
+        assert [len(shot) for shot in plan.shots] == [20, 6]
+        assert made(asked).painted == 26
+    assert len(pictures(asked.output)) == 26
+
+
+def test_frames_at_which_ffmpeg_dies_meanwhile_fail_and_the_others_are_painted(clip, tmp_path):
+    asked, whole = task(clip, tmp_path), task(clip, tmp_path / "whole")
+    made(whole)
+    plan = film.plan(asked)
+    with broken.children(broken.at_frame(12, broken.KILL, "containers.read")):
+        opened = Opened(FakePainter(), "CPU", "0" * 64)
+        outcome = filming.make_with(plan, opened, Watch())
+    assert outcome.output is None
+    assert 20 < outcome.painted < 36
+    assert 12 in outcome.failed
+    assert max(outcome.failed) == 19  # the next shot has nothing to do with it
+    assert "FFmpeg was ended by SIGKILL" in outcome.failed[12]
+    again = made(task(clip, tmp_path, retry_failed=True))
+    assert again.painted == len(outcome.failed)
+    assert asked.output.read_bytes() == whole.output.read_bytes()
+
+
+def test_no_shorter_film_is_written_at_once_where_ffmpeg_dies(clip, tmp_path):
+    asked = task(clip, tmp_path, no_frames=True)
+    plan = film.plan(asked)
+    with (
+        broken.children(broken.at_frame(12, broken.KILL, "containers.read")),
+        pytest.raises(FilmError, match="FFmpeg was ended by SIGKILL"),
+    ):
+        filming.make_with(plan, Opened(FakePainter(), "CPU", "0" * 64), Watch())
+    assert not [*tmp_path.iterdir()]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from styletransfer.errors import DamagedFilmError, FilmError, ImageError, UsageError
 from styletransfer.images import png16, profiles, save
-from styletransfer.video import containers, extra, folders
+from styletransfer.video import apart, containers, extra, folders
 from styletransfer.video.ranges import Range
 from styletransfer.video.source import probe, read
 from tests.video.clips import av, pan, scene, write
@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
     tracemalloc.start()
     try:
         highest = []
-        for frame in read(source):
+        for frame in containers.read(source, Range()):
             if frame.number in (300, 1499):
                 highest.append(tracemalloc.get_traced_memory()[1])
     finally:
@@ -225,6 +225,18 @@ def test_a_damaged_film_gives_what_there_is_and_says_so(tmp_path):
     frames, text = until_damage(probe(tmp_path / "a.mp4"))
     assert len(frames) >= 15
     assert "packets are damaged" in text
+
+
+def test_a_packet_that_takes_all_memory_ends_the_film(tmp_path):
+    path = write(tmp_path / "a.mp4", pan(20))
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"stsz") + 16
+    data[sizes + 4 * 12 : sizes + 4 * 13] = b"\x20\0\0\x0f"
+    path.write_bytes(data)
+    frames, text = until_damage(probe(path))
+    assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(len(frames))]
+    assert len(frames) >= 10
+    assert "packets are damaged (Cannot allocate memory)" in text
 
 
 def test_files_that_are_no_films(tmp_path):
@@ -268,7 +280,7 @@ def test_frames_beyond_the_bound_are_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", pan(3))
     monkeypatch.setattr(containers, "MAX_PIXELS", 96 * 64 - 1)
     with pytest.raises(FilmError, match="declares frames of 96x64, more than"):
-        probe(path)
+        containers.probe(path)
 
 
 def test_one_frame(tmp_path):
@@ -401,6 +413,7 @@ def test_pictures_of_sixteen_bits_stay_as_they_are(tmp_path):
 
 def test_without_the_packages_it_says_what_to_install(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", pan(2))
+    apart._end_idle()
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UsageError, match="pip install av opencv-python-headless"):
         probe(path)

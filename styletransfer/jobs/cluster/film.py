@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from styletransfer.errors import UsageError
+from styletransfer.errors import DamagedFilmError, UsageError
 from styletransfer.jobs import filming
 from styletransfer.jobs.cluster import worker
 from styletransfer.jobs.cluster.client import Cluster
@@ -180,6 +180,18 @@ def _array(plain: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(plain["bytes"], np.dtype(plain["type"])).reshape(plain["shape"]).copy()
 
 
+def _readable(frames: Iterator[Made]) -> Iterator[Made]:
+    """Yield frames up to where the source breaks off; raises only if that is before the first."""
+    found = False
+    try:
+        for made in frames:
+            found = True
+            yield made
+    except DamagedFilmError:
+        if not found:
+            raise
+
+
 def _painted(run: Run, machine: Machine) -> list[dict[str, Any]]:
     task, stopped = run.plan.task, worker.stopping()
     key = repr((task.settings, task.film, task.styles, machine))
@@ -193,7 +205,7 @@ def _painted(run: Run, machine: Machine) -> list[dict[str, Any]]:
     with contextlib.ExitStack() as stack:
         stream: Any = paint_frames(run.plan, opened.painter, run.frames, start)
         stack.callback(stream.close)
-        for made in stream:
+        for made in _readable(stream):
             one: dict[str, Any] = {
                 "facts": json.dumps(
                     {
