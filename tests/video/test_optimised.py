@@ -135,7 +135,7 @@ def test_what_comes_into_view_is_painted_as_the_rest(transfer, painter, painted,
         """How much detail the right edge has."""
         return np.abs(np.diff(picture[:, -9:], axis=0)).mean()
 
-    monkeypatch.setattr(optimised, "GROWN_SHARE", 1.0)
+    monkeypatch.setattr(optimised, "YOUNG", 0.0)
     monkeypatch.setattr(optimised, "GROWN", 1)
     before = film(painter, FRAMES)[0][-1]
     wanted = strip(alone(transfer, FRAMES[-1]))
