@@ -258,14 +258,13 @@ def _with_young(options: Mapping[str, Any], count: int, young: np.ndarray) -> di
     share = YOUNG * float(young.mean())
     if share < YOUNG * LEAST_YOUNG:
         young, share = everywhere, 0.0
-    weights, scales = (
-        each(options.get(name) or (1.0,), count, name) for name in ("style_weights", "style_scale")
-    )
-    return {
+    weights = each(options.get("style_weights") or (1.0,), count, "style_weights")
+    changed = {
         "style_masks": [everywhere] * count + [young] * count,
         "style_weights": (*weights, *(share * weight for weight in weights)),
-        "style_scale": (*scales, *scales),
     }
+    scales = options.get("style_scale") or ()
+    return changed | ({"style_scale": (*scales, *scales)} if len(scales) > 1 else {})
 
 
 def _last_stage(options: Mapping[str, Any]) -> dict[str, Any]:
