@@ -178,7 +178,7 @@ def timing(rounds: int) -> None:
 
 def pace(transfer: StyleTransfer, style: np.ndarray, iterations: int) -> None:
     """Print what frames that follow take, beside the same painted alone up to their style loss."""
-    clip = clips.clips(4, (360, 640))["turn"]
+    clip = clips.clips(3, (360, 640))["turn"]
     painter, judge = _optimising(transfer, style, 640, iterations), Judge(transfer, style)
     tracker = flow.Tracker(painter.offsets, anchored=painter.anchored)
     state, rows = painter.begin(), []
@@ -194,7 +194,7 @@ def pace(transfer: StyleTransfer, style: np.ndarray, iterations: int) -> None:
         alone = OPTIONS | {
             "length": 640,
             "any_size": True,
-            "n_iter": 3 * iterations,
+            "n_iter": 2 * iterations,
         }
         transfer.transfer_style(style, frame, progress=course.append, **alone)
         reached = [step for step in course if _of_style(step.terms) <= wanted]

@@ -39,10 +39,11 @@ the others too strongly, up to 4.6 times the style loss.
 LEAST_YOUNG = 1e-3
 """The share of a frame that young pixels must be to be asked for anything by themselves."""
 
-NEXT_TOLERANCE = 1e-4
+NEXT_TOLERANCE = 3e-4
 """Frames after the first end when an iteration lowers the loss by no more than this part of it.
 
-By 1e-3 some frames ended far too early, after one iteration that lowered it little by chance.
+With 1e-3 some frames ended far too early, after one iteration that lowered it little by chance;
+with 1e-4 they take a third more iterations, for a loss that is 0.6 % less.
 """
 
 UNIT = (0.1 * 255) ** 2
