@@ -2,12 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from styletransfer import settings
 from styletransfer.settings import Settings
 from styletransfer.settings.kinds import Switch
+from styletransfer.settings.options import Options
 
 _HEADINGS = {
     "picture": "the picture",
@@ -45,9 +46,25 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def given(options: argparse.Namespace) -> dict[str, object]:
-    """Return the parameters that flags were used for, as they were typed."""
-    known = settings.describe(Settings)
+def add_options(
+    add: Callable[..., Any], kind: type[Options], leave_out: Container[str] = ()
+) -> None:
+    """Add a flag for every parameter of a class, but for some; `given` returns those used."""
+    for name, option in settings.describe(kind).items():
+        if name in leave_out:
+            continue
+        extra: dict[str, Any] = (
+            {"action": "store_true"}
+            if isinstance(option.kind, Switch)
+            else {"nargs": option.kind.nargs, "metavar": option.kind.metavar}
+        )
+        text = option.help.replace("%", "%%")
+        add(*settings.flags(name, option), dest=name, default=argparse.SUPPRESS, help=text, **extra)
+
+
+def given(options: argparse.Namespace, kind: type[Options] = Settings) -> dict[str, object]:
+    """Return the parameters of a class that flags were used for, as they were typed."""
+    known = settings.describe(kind)
     return {name: value for name, value in vars(options).items() if name in known}
 
 

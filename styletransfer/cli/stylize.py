@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import settings
 from styletransfer.cli import cluster, sheet, streams
-from styletransfer.cli.arguments import add_common, add_machine
+from styletransfer.cli.arguments import add_common, add_machine, add_options, given
 from styletransfer.cli.files import (
     add_format,
     check_there,
@@ -74,13 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="paint a small photo in all styles of the network, on one sheet",
     )
     add("--json", action="store_true", help="print what was made as JSON, a line for each picture")
-    group = parser.add_argument_group("how it is painted")
-    for name, option in settings.describe(Painting).items():
-        group.add_argument(
-            *settings.flags(name, option), dest=name, default=argparse.SUPPRESS,
-            nargs=option.kind.nargs, metavar=option.kind.metavar,
-            help=option.help.replace("%", "%%"),
-        )  # fmt: skip
+    add_options(parser.add_argument_group("how it is painted").add_argument, Painting)
     add_machine(parser)
     cluster.add_arguments(parser)
     add_common(parser)
@@ -170,7 +164,6 @@ def _order(
     from styletransfer.jobs.plan import Order
     from styletransfer.jobs.task import Extras
 
-    typed = {n: v for n, v in vars(options).items() if n in settings.describe(Painting)}
     contents = options.content_img or ([like.content] if like is not None else [])
     styles = options.style_img or (like.styles if like is not None else ())
     if not contents or None in contents:
@@ -179,7 +172,7 @@ def _order(
     return Order(
         tuple(contents),
         tuple(styles),
-        settings.make(Painting, {**values, **typed}),
+        settings.make(Painting, {**values, **given(options, Painting)}),
         options.outputs,
         output=options.output,
         overwrite=options.overwrite,

@@ -13,6 +13,7 @@ from styletransfer.cli import cluster
 from styletransfer.cli.arguments import (
     add_common,
     add_machine,
+    add_options,
     add_settings,
     add_tiles,
     count,
@@ -24,7 +25,6 @@ from styletransfer.errors import UsageError
 from styletransfer.settings import Painting, Settings, presets
 from styletransfer.settings.choices import IN_ONE_PASS, NETWORK_NAMES, PAINTERS, SAMPLES
 from styletransfer.settings.film import Film
-from styletransfer.settings.kinds import Switch
 from styletransfer.text import counted, suggestion
 
 if TYPE_CHECKING:
@@ -120,26 +120,13 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         choices=(OPTIMISE, NETWORK),
         help="paint by optimisation, as `image`, or in one pass, as `stylize` (default: by -m)",
     )
-    for name, option in settings.describe(Film).items():
-        extra: dict[str, Any] = (
-            {"action": "store_true"}
-            if isinstance(option.kind, Switch)
-            else {"nargs": option.kind.nargs, "metavar": option.kind.metavar}
-        )
-        text = option.help.replace("%", "%%")
-        add(*settings.flags(name, option), dest=name, default=argparse.SUPPRESS, help=text, **extra)
+    add_options(add, Film)
     add_settings(parser)
     for action in parser._actions:  # what differs from `image`
         action.help = _HELP.get(action.dest, action.help)
     parser.add_argument("--preset", metavar="NAME", help="parameters under a name, or a .toml file")
-    group = parser.add_argument_group("in one pass of a network (--method network)")
-    for name, option in settings.describe(Painting).items():
-        if name not in settings.describe(Settings):
-            group.add_argument(
-                *settings.flags(name, option), dest=name, default=argparse.SUPPRESS,
-                nargs=option.kind.nargs, metavar=option.kind.metavar,
-                help=option.help.replace("%", "%%"),
-            )  # fmt: skip
+    add = parser.add_argument_group("in one pass of a network (--method network)").add_argument
+    add_options(add, Painting, leave_out=settings.describe(Settings))
 
 
 _HELP = {
@@ -201,7 +188,6 @@ def _task(options: argparse.Namespace) -> "FilmTask":
     how = _settings(options)
     if not styles and (isinstance(how, Settings) or how.model == ARBITRARY):
         raise UsageError("there is no -s; give a painting, or a network with styles by -m")
-    film_values = {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
     extras = FilmExtras(
         options.keep_frames,
         options.no_frames,
@@ -210,7 +196,7 @@ def _task(options: argparse.Namespace) -> "FilmTask":
         options.preview,
     )
     output = Path(options.output) if options.output else _named(source, styles, how, options)
-    return FilmTask(source, styles, output, how, settings.make(Film, film_values), extras)
+    return FilmTask(source, styles, output, how, _film(options), extras)
 
 
 def _source(text: str) -> Path:
@@ -224,7 +210,7 @@ def _source(text: str) -> Path:
 def _settings(options: argparse.Namespace) -> Settings | Painting:
     """Return how a frame is painted, having said which method that is if it was not asked for."""
     typed = given(options)
-    painting = {n: v for n, v in vars(options).items() if n in settings.describe(Painting)}
+    painting = given(options, Painting)
     model = typed.get("model")
     method = options.method or _method(model, options.preset)
     if method == NETWORK:
@@ -438,6 +424,4 @@ def _join(frames: Path, options: argparse.Namespace) -> int:
 
 
 def _film(options: argparse.Namespace) -> Film:
-    return settings.make(
-        Film, {n: v for n, v in vars(options).items() if n in settings.describe(Film)}
-    )
+    return settings.make(Film, given(options, Film))

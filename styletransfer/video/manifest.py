@@ -16,6 +16,10 @@ from styletransfer.errors import FilmError, UsageError
 from styletransfer.text import clause
 
 FORMAT = 1
+
+METHOD = 2
+"""How frames are painted: raised whenever what goes in is the same and frames look different."""
+
 _LONGEST_LINE = 1 << 16
 _LARGEST = 1 << 30
 
@@ -90,7 +94,7 @@ class Manifest:
         self.path = path
         self.records: dict[int, Record] = {}
         self._stream: BinaryIO | None = None
-        wanted = json.loads(json.dumps({"format": FORMAT, **header}))
+        wanted = json.loads(json.dumps({"format": FORMAT, "method": METHOD, **header}))
         length = self._read(wanted) if path.exists() else 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +145,11 @@ class Manifest:
         if not differs:
             return length
         if any(record.digest for record in self.records.values()):
+            if "method" in differs:
+                raise UsageError(
+                    f"{self.path} is of a film begun by another version of this program, which"
+                    " paints frames in another way; give another -o, or --overwrite to begin anew"
+                )
             raise UsageError(
                 f"{self.path} is of a film that differs in {', '.join(differs)[:300]}; give another"
                 " -o, or --overwrite to begin anew"

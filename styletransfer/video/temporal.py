@@ -7,7 +7,11 @@ import numpy as np
 from styletransfer.video.flow import Motion, scaled, shares, warp
 
 ANCHOR = 0.5
-"""How much the anchor counts beside the frames before, where both can be trusted."""
+"""How much the anchor counts beside the frames before, where both can be trusted.
+
+It does where nothing has moved since. Elsewhere strokes are not where flow over so many frames
+takes those of the anchor: mixed with them they get blurred, and the next frame is another.
+"""
 
 
 def expected(
@@ -34,13 +38,15 @@ def expected(
     size = earlier[0][0].shape[:2]
     motions = [scaled(motion, size) for _, motion in earlier]
     weights = shares([motion.trust for motion in motions])
-    pictures = [warp(p, m.flow) for (p, _), m in zip(earlier, motions, strict=True)]
+    pictures = [
+        warp(p, m.flow, kernel="lanczos") for (p, _), m in zip(earlier, motions, strict=True)
+    ]
     if anchor is not None:
         motion = scaled(anchor[1], size)
-        held = np.float32(anchored) * motion.trust
+        held = np.float32(anchored) * motion.trust * ~motion.flow.any(axis=-1)
         weights = [weight * (1 - held) for weight in weights]
         weights.append(held)
-        pictures.append(warp(anchor[0], motion.flow))
+        pictures.append(anchor[0])
     total = np.sum(weights, axis=0)
     mean = sum(w[..., np.newaxis] * p for w, p in zip(weights, pictures, strict=True))
     mean = mean / np.maximum(total, np.float32(1e-6))[..., np.newaxis]

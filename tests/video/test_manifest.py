@@ -60,6 +60,21 @@ def test_the_manifest_of_another_film_is_refused_with_what_differs(tmp_path):
     Manifest(path, HEADER | {"versions": {"styletransfer": "9"}}).__exit__()
 
 
+@pytest.mark.parametrize("before", [manifest.METHOD - 1, None])
+def test_a_film_that_another_method_began_is_refused(tmp_path, before):
+    path = tmp_path / "film.jsonl"
+    with Manifest(path, HEADER) as first:
+        first.add(Record(0, "0", 0, digest="d"))
+    lines = path.read_text().splitlines()
+    header = json.loads(lines[0])
+    assert header.pop("method") == manifest.METHOD
+    if before is not None:
+        header["method"] = before
+    path.write_text("\n".join([json.dumps(header), *lines[1:], ""]))
+    with pytest.raises(UsageError, match="another version of this program"):
+        Manifest(path, HEADER)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -135,11 +135,37 @@ def test_what_comes_into_view_is_painted_as_the_rest(transfer, painter, painted,
         """How much detail the right edge has."""
         return np.abs(np.diff(picture[:, -9:], axis=0)).mean()
 
-    monkeypatch.setattr(optimised, "GROWN_SHARE", 1.0)
+    monkeypatch.setattr(optimised, "YOUNG", 0.0)
     monkeypatch.setattr(optimised, "GROWN", 1)
     before = film(painter, FRAMES)[0][-1]
     wanted = strip(alone(transfer, FRAMES[-1]))
     assert abs(strip(painted[0][-1]) - wanted) < abs(strip(before) - wanted)
+
+
+def test_the_style_of_a_frame_is_that_of_one_painted_alone(painter, painted):
+    def style(facts, prefix):
+        return sum(v for name, v in facts.terms.items() if name.startswith(prefix))
+
+    _, _, apart = painter.paint(FRAMES[-1], painter.begin(), None)
+    assert 0 < style(painted[2][-1], "style 1/") < 1.2 * style(apart, "style/")
+
+
+def test_young_pixels_are_asked_for_each_style_as_much_as_there_are_of_them():
+    young = np.zeros((8, 10), np.float32)
+    young[:, -1] = 1
+    options = {"style_weights": (1.0, 3.0), "style_scale": (0.5, 1.5)}
+    found = optimised._with_young(options, 2, young)
+    share = 0.1 * optimised.YOUNG
+    assert np.allclose(found["style_weights"], (1, 3, share, 3 * share))
+    assert found["style_scale"] == (0.5, 1.5) * 2
+    assert [mask.mean() for mask in found["style_masks"]] == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_where_none_is_young_nothing_is_asked_by_itself():
+    found = optimised._with_young({}, 1, np.full((8, 10), 1e-7, np.float32))
+    assert found["style_weights"] == (1, 0)
+    assert "style_scale" not in found
+    assert all((mask == 1).all() for mask in found["style_masks"])  # none is black
 
 
 def test_styles_get_the_colours_of_the_first_frame(transfer, tmp_path):

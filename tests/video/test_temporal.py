@@ -45,6 +45,16 @@ def test_the_anchor_takes_its_part():
     assert np.allclose(trust, 0.25)
 
 
+def test_what_has_moved_is_not_held_to_the_anchor():
+    before, anchor = picture(), picture()
+    flow = np.zeros((*SIZE, 2), np.float32)
+    flow[:, 3:] = (0, 0.25)
+    moved = Motion(7, flow, np.ones(SIZE, np.float32))
+    near, _ = expected([(before, still(1, 1.0))], (anchor, moved), 0.25)
+    assert np.allclose(near[:, :3], (0.75 * before + 0.25 * anchor)[:, :3], atol=1e-6)
+    assert np.allclose(near[:, 3:], before[:, 3:], atol=1e-6)
+
+
 def test_nothing_is_expected_where_nothing_is_trusted():
     near, trust = expected([(picture(), still(1, 0.0))], None)
     assert np.isfinite(near).all()
