@@ -127,7 +127,7 @@ class Painter:
             after = tiles.paint(
                 self._graph, whole, fetch, store, feeds, self._device, tell, before or Memory()
             )
-        return painting, after
+        return painting, after if before is None else {**before.corrections, **after}
 
     def _whole(
         self,
@@ -141,7 +141,7 @@ class Painter:
             return self._session(*size).run(feeds)[output][0], {}
         session, statistics = self._remembering(*size, not before.values)
         if statistics and before.values:
-            feeds = feeds | {memory.SHARE: before.own.reshape(1)}
+            feeds = feeds | {memory.SHARE: before.own.reshape(1)} | before.corrections
             feeds |= {name: before.before(name, count) for name, count in statistics.items()}
         values = session.run(feeds)
         return values[output][0], {name: values[f"{name}/next"] for name in statistics}
