@@ -61,9 +61,10 @@ def test_a_normalisation_with_other_statistics_is_as_the_formula_says():
     feeds |= before.corrections | {memory.SHARE: before.own.reshape(1)}
     values = session.run({"input1": x} | feeds)
     rows = x[:, :, :: memory.STEP]
-    own = rows.mean((0, 2, 3)) + [0.1, 0, -0.1], rows.var((0, 2, 3)) * [1.5, 1, 0.5]
-    mean = 0.75 * before.values["output1/mean"] + 0.25 * own[0]
-    variance = 0.75 * before.values["output1/variance"] + 0.25 * own[1]
+    mean = rows.mean((0, 2, 3)) + before.values["output1/offset"]
+    variance = rows.var((0, 2, 3)) * before.values["output1/ratio"]
+    mean = 0.75 * before.values["output1/mean"] + 0.25 * mean
+    variance = 0.75 * before.values["output1/variance"] + 0.25 * variance
     assert np.allclose(values["output1/mean/next"], mean, atol=1e-6)
     assert np.allclose(values["output1/variance/next"], variance, atol=1e-6)
     column = [n.reshape(1, 3, 1, 1) for n in (mean, variance, scale, shift)]
