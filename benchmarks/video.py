@@ -10,7 +10,8 @@ the network that judges, and the sharpness (the mean absolute difference of hori
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -134,59 +135,59 @@ def still(painter: Any, count: int) -> None:
     )
 
 
-def timing(rounds: int) -> None:
+def timing(rounds: int, names: Sequence[str], threads: int) -> None:
     """Print what flow takes, and what the rest adds to a network's time."""
-    tall, wide = 360, 640
-    clip = clips.clips(4, (tall, wide))["turn"]
-    stylizer = Stylizer("multistyle26")
-    painter = NetworkPainter(stylizer, 7)
-    tracker = flow.Tracker()
-    tracker.follow(clip.frames[0])
-    link = tracker.follow(clip.frames[1])
-    _, state, _ = painter.paint(clip.frames[0], painter.begin(), None)
-    rows = []
-    for _ in range(rounds):
-        rows.append(
-            [
-                _seconds(lambda: stylizer.stylize(clip.frames[1], 7)),
-                _seconds(lambda: painter.paint(clip.frames[1], state, link)),
-                _seconds(lambda: tracker.follow(clip.frames[1])),
+    for size in ((240, 320), (360, 640)):
+        _, before, now = clips.clips(3, size)["turn"].frames
+        for name, stylizer, style in _stylizers(names, threads):
+            painter = NetworkPainter(stylizer, style)
+            tracker = flow.Tracker()
+            tracker.follow(before)
+            link = tracker.follow(now)
+            _, state, _ = painter.paint(before, painter.begin(), None)
+            works = [
+                partial(stylizer.stylize, now, style),
+                partial(painter.paint, now, state, link),
+                partial(tracker.follow, now),
             ]
-        )
-    plain, whole, pair = np.median(rows, axis=0)
-    ratio = np.median([row[1] / row[0] for row in rows])
-    print(
-        f"640 x 360: flow and mask {pair:.3f} s a pair, network {plain:.3f} s, with running"
-        f" statistics and mixing {whole:.3f} s, {ratio:.2f} times as long"
-    )
+            rows = np.array([[_seconds(work) for work in works] for _ in range(rounds)])
+            for clock, part in zip(("processor", "wall"), np.moveaxis(rows, 2, 0), strict=True):
+                alone, together, pair = 1000 * np.median(part, axis=0)
+                print(
+                    f"| {name} | {size[1]}×{size[0]} | {clock} | {alone:.0f} | {together:.0f}"
+                    f" | {np.median(part[:, 1] / part[:, 0]):.2f} | {pair:.0f} |",
+                    flush=True,
+                )
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that work takes, of the processor and of the clock."""
+    used, start = time.process_time(), time.perf_counter()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - used, time.perf_counter() - start
+
+
+def _stylizers(names: Sequence[str], threads: int) -> Iterator[tuple[str, Stylizer, Any]]:
+    """Yield networks and their styles by names such as ``multistyle26:7``."""
+    for name in names:
+        model, _, style = name.partition(":")
+        stylizer = Stylizer(model, threads=threads)
+        own = stylizer.styles
+        yield name, stylizer, int(style or 0) if own else images.load(str(STYLES / f"{style}.jpg"))
 
 
 def _networks(
-    names: Sequence[str], transfer: StyleTransfer
-) -> list[tuple[str, NetworkPainter, Judge]]:
-    """Return painters by names such as ``multistyle26:7``, and what judges each.
+    names: Sequence[str], transfer: StyleTransfer, threads: int
+) -> Iterator[tuple[str, NetworkPainter, Judge]]:
+    """Yield painters by names, and what judges each.
 
     For a style that a network has of its own, and of which there is no painting here, another
     photograph painted in it stands in.
     """
     other = images.load(str(Path(CONTENT).parent / "cat.jpg"))
-    made = []
-    for name in names:
-        model, _, style = name.partition(":")
-        stylizer = Stylizer(model)
-        if stylizer.styles:
-            chosen: Any = int(style or 0)
-            painting = stylizer.stylize(other, chosen)
-        else:
-            chosen = painting = images.load(str(STYLES / f"{style}.jpg"))
-        made.append((name, NetworkPainter(stylizer, chosen), Judge(transfer, painting)))
-    return made
+    for name, stylizer, style in _stylizers(names, threads):
+        painting = stylizer.stylize(other, style) if stylizer.styles else style
+        yield name, NetworkPainter(stylizer, style), Judge(transfer, painting)
 
 
 def main() -> None:
@@ -204,19 +205,21 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--side", type=int, default=320, help="the long side, 4:3")
     parser.add_argument("--still", type=int, default=0, help="frames of a still scene")
-    parser.add_argument("--timing", type=int, default=0, help="rounds")
+    parser.add_argument("--timing", type=int, default=0, help="rounds; nothing else is done")
     parser.add_argument("--sheets", type=Path, help="a folder for contact sheets")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.timing:
-        timing(options.timing)
+        print("| | size | clock | ms alone | together | times as long | flow and mask |")
+        timing(options.timing, options.network, options.threads)
+        return
     made = clips.clips(options.frames, (options.side * 3 // 4, options.side))
     transfer = StyleTransfer("googlenet", False, models=options.models, threads=options.threads)
     print(
         "| | clip | e_stab apart | together | E | sharpness | style loss"
         " | total loss | evaluations |"
     )
-    for name, painter, judge in _networks(options.network, transfer):
+    for name, painter, judge in _networks(options.network, transfer, options.threads):
         for clip in options.clips:
             compare(name, painter, made[clip], judge, options.sheets)
         if options.still:
