@@ -32,7 +32,7 @@ MOST = 4.0
 """The most that a correction changes a variance by, up or down."""
 
 STYLE = "style"
-"""Among the values of a `Memory`: what describes the style, where that is partly of the picture."""
+"""Among the values of a `Memory`: what describes the style, where that is made of paintings."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Memory:
     ----------
     values : mapping of str to ndarray, shape (channels,)
         ``<normalisation>/mean`` and ``<normalisation>/variance`` of all pixels, float32, and with
-        ``/offset`` and ``/ratio`` in their place the `CORRECTIONS`; `STYLE` where it is to stay
-        as it is; nothing at first.
+        ``/offset`` and ``/ratio`` in their place the `CORRECTIONS`; `STYLE`; nothing at first.
     share : float
         How much the next picture counts beside them, from 0 to 1; at first it counts alone.
     """
