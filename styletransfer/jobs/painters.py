@@ -44,7 +44,7 @@ def open_painter(task: FilmTask, machine: Machine, watch: Watch) -> Opened:
     """
     styles = [images.load(path) for path in task.styles]
     if isinstance(task.settings, Painting):
-        return _network(task.settings, styles, machine, watch)
+        return _network(task, styles, machine, watch)
     return _optimising(task, styles, machine, watch)
 
 
@@ -64,12 +64,15 @@ def _optimising(task: FilmTask, styles: list[Any], machine: Machine, watch: Watc
     return Opened(painter, str(transfer.device), transfer.network.weights_digest)
 
 
-def _network(settings: Painting, styles: list[Any], machine: Machine, watch: Watch) -> Opened:
+def _network(task: FilmTask, styles: list[Any], machine: Machine, watch: Watch) -> Opened:
+    settings = task.settings
+    assert isinstance(settings, Painting)
     stylizer = painting.open_stylizer(settings, machine, watch)
     style = painting.style_of(settings, stylizer, styles)
     painter = NetworkPainter(
         stylizer,
         style,
+        remembers=not task.film.no_coherence,
         style_weights=settings.style_weights,
         strength=settings.strength,
         style_scale=settings.style_scale,
