@@ -1,5 +1,6 @@
 """A network that paints pictures of any size: as a whole, or in tiles where that takes too much."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -176,7 +177,9 @@ class Painter:
         fast.rewrite(graph)
         statistics = (memory.observe if first else memory.rewrite)(graph, output)
         model = graph.model([output, *(f"{name}/next" for name in statistics)])
-        return Session(model.SerializeToString(), self._device), statistics
+        # The flow of the next frame needs the cores meanwhile.
+        device = dataclasses.replace(self._device, busy=False)
+        return Session(model.SerializeToString(), device), statistics
 
 
 def _reflected(part: slice, length: int) -> np.ndarray | slice:
