@@ -12,7 +12,8 @@ frame: of what is finer than a pixel's motion E sees a change where nothing has 
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,8 @@ def film(painter: Any, clip: Clip, coherent: bool) -> tuple[list[np.ndarray], li
     """Return a clip painted, and how."""
     tracker = flow.Tracker(painter.offsets, anchored=painter.anchored)
     state, pictures, facts = painter.begin(), [], []
-    for frame in clip.frames:
-        link = tracker.follow(frame) if coherent else None
+    linked = ((frame, tracker.follow(frame) if coherent else None) for frame in clip.frames)
+    for frame, link in flow.ahead(linked):
         state = state if link else painter.begin()
         picture, state, how = painter.paint(frame, state, link)
         pictures.append(picture)
@@ -149,31 +150,39 @@ def still(painter: Any, count: int, size: tuple[int, int]) -> None:
     )
 
 
-def timing(rounds: int) -> None:
-    """Print what flow takes, and what the rest adds to a network's time."""
-    tall, wide = 360, 640
-    clip = clips.clips(4, (tall, wide))["turn"]
-    stylizer = Stylizer("multistyle26")
-    painter = NetworkPainter(stylizer, 7)
-    tracker = flow.Tracker()
-    tracker.follow(clip.frames[0])
-    link = tracker.follow(clip.frames[1])
-    _, state, _ = painter.paint(clip.frames[0], painter.begin(), None)
-    rows = []
-    for _ in range(rounds):
-        rows.append(
-            [
-                _seconds(lambda: stylizer.stylize(clip.frames[1], 7)),
-                _seconds(lambda: painter.paint(clip.frames[1], state, link)),
-                _seconds(lambda: tracker.follow(clip.frames[1])),
+def timing(rounds: int, names: Sequence[str], threads: int) -> None:
+    """Print what flow takes, what the rest adds to a network's time, and what both add to a film's.
+
+    Flow is found a frame ahead in a thread, as in a film; the more cores there are, the less of it
+    is seen by the clock.
+    """
+    for size in ((240, 320), (360, 640)):
+        clip = clips.clips(8, size)["turn"]
+        before, now = clip.frames[:2]
+        for name, stylizer, style in _stylizers(names, threads):
+            plain = NetworkPainter(stylizer, style, remembers=False)
+            painter = NetworkPainter(stylizer, style)
+            tracker = flow.Tracker()
+            tracker.follow(before)
+            link = tracker.follow(now)
+            _, state, _ = painter.paint(before, painter.begin(), None)
+            frames = [
+                partial(stylizer.stylize, now, style),
+                partial(painter.paint, now, state, link),
+                partial(tracker.follow, now),
             ]
-        )
-    plain, whole, pair = np.median(rows, axis=0)
-    ratio = np.median([row[1] / row[0] for row in rows])
-    print(
-        f"640 x 360: flow and mask {pair:.3f} s a pair, network {plain:.3f} s, with running"
-        f" statistics and mixing {whole:.3f} s, {ratio:.2f} times as long"
-    )
+            films = [partial(film, plain, clip, False), partial(film, painter, clip, True)]
+            taken = np.array([[_seconds(work) for work in frames] for _ in range(rounds)])
+            taken_films = np.array([[_seconds(work) for work in films] for _ in range(3)])
+            for kind, clock in enumerate(("processor", "wall")):
+                alone, together, pair = 1000 * np.median(taken[..., kind], axis=0)
+                ratios = (np.median(t[:, 1, kind] / t[:, 0, kind]) for t in (taken, taken_films))
+                print(
+                    f"| {name} | {size[1]}×{size[0]} | {clock} | {alone:.0f} | {together:.0f}"
+                    " | {:.2f} | {:.2f} |".format(*ratios)
+                    + f" {pair:.0f} |",
+                    flush=True,
+                )
 
 
 def pace(transfer: StyleTransfer, style: np.ndarray, iterations: int) -> None:
@@ -219,32 +228,37 @@ def _optimising(
     return OptimisingPainter(transfer, [style], given, next_iters=iterations // 2, **more)
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that work takes the second time, of the processor and of the clock."""
+    # The threads of another session are busy waiting for a while after its run.
+    time.sleep(0.1)
     work()
-    return time.perf_counter() - start
+    used, start = time.process_time(), time.perf_counter()
+    work()
+    return time.process_time() - used, time.perf_counter() - start
+
+
+def _stylizers(names: Sequence[str], threads: int) -> Iterator[tuple[str, Stylizer, Any]]:
+    """Yield networks and their styles by names such as ``multistyle26:7``."""
+    for name in names:
+        model, _, style = name.partition(":")
+        stylizer = Stylizer(model, threads=threads)
+        own = stylizer.styles
+        yield name, stylizer, int(style or 0) if own else images.load(str(STYLES / f"{style}.jpg"))
 
 
 def _networks(
-    names: Sequence[str], transfer: StyleTransfer
-) -> list[tuple[str, NetworkPainter, Judge]]:
-    """Return painters by names such as ``multistyle26:7``, and what judges each.
+    names: Sequence[str], transfer: StyleTransfer, threads: int
+) -> Iterator[tuple[str, NetworkPainter, Judge]]:
+    """Yield painters by names, and what judges each.
 
     For a style that a network has of its own, and of which there is no painting here, another
     photograph painted in it stands in.
     """
     other = images.load(str(Path(CONTENT).parent / "cat.jpg"))
-    made = []
-    for name in names:
-        model, _, style = name.partition(":")
-        stylizer = Stylizer(model)
-        if stylizer.styles:
-            chosen: Any = int(style or 0)
-            painting = stylizer.stylize(other, chosen)
-        else:
-            chosen = painting = images.load(str(STYLES / f"{style}.jpg"))
-        made.append((name, NetworkPainter(stylizer, chosen), Judge(transfer, painting)))
-    return made
+    for name, stylizer, style in _stylizers(names, threads):
+        painting = stylizer.stylize(other, style) if stylizer.styles else style
+        yield name, NetworkPainter(stylizer, style), Judge(transfer, painting)
 
 
 def main() -> None:
@@ -261,13 +275,15 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--side", type=int, default=320, help="the long side, 4:3")
     parser.add_argument("--still", type=int, default=0, help="frames of a still scene")
-    parser.add_argument("--timing", type=int, default=0, help="rounds, of a network")
+    parser.add_argument("--timing", type=int, default=0, help="rounds; nothing else is done")
     parser.add_argument("--pace", action="store_true", help="time optimisation of larger frames")
     parser.add_argument("--sheets", type=Path, help="a folder for contact sheets")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.timing:
-        timing(options.timing)
+        print("| | size | clock | ms alone | together | ratio | film's ratio | flow and mask |")
+        timing(options.timing, options.network, options.threads)
+        return
     size = options.side * 3 // 4, options.side
     made = clips.clips(options.frames, size)
     transfer = StyleTransfer("googlenet", False, models=options.models, threads=options.threads)
@@ -275,7 +291,8 @@ def main() -> None:
         "| | clip | e_stab apart | together | carried | E | sharpness | style loss"
         " | total loss | evaluations |"
     )
-    painters: list[tuple[str, Any, Judge]] = [*_networks(options.network, transfer)]
+    networks = _networks(options.network, transfer, options.threads)
+    painters: list[tuple[str, Any, Judge]] = list(networks)
     for name in options.optimise:
         style = images.load(str(STYLES / f"{name}.jpg"))
         if options.pace:

@@ -1,5 +1,6 @@
 """A network that paints pictures of any size: as a whole, or in tiles where that takes too much."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -127,7 +128,7 @@ class Painter:
             after = tiles.paint(
                 self._graph, whole, fetch, store, feeds, self._device, tell, before or Memory()
             )
-        return painting, after
+        return painting, after if before is None else {**before.corrections, **after}
 
     def _whole(
         self,
@@ -141,7 +142,7 @@ class Painter:
             return self._session(*size).run(feeds)[output][0], {}
         session, statistics = self._remembering(*size, not before.values)
         if statistics and before.values:
-            feeds = feeds | {memory.SHARE: before.own.reshape(1)}
+            feeds = feeds | {memory.SHARE: before.own.reshape(1)} | before.corrections
             feeds |= {name: before.before(name, count) for name, count in statistics.items()}
         values = session.run(feeds)
         return values[output][0], {name: values[f"{name}/next"] for name in statistics}
@@ -176,7 +177,9 @@ class Painter:
         fast.rewrite(graph)
         statistics = (memory.observe if first else memory.rewrite)(graph, output)
         model = graph.model([output, *(f"{name}/next" for name in statistics)])
-        return Session(model.SerializeToString(), self._device), statistics
+        # The flow of the next frame needs the cores meanwhile.
+        device = dataclasses.replace(self._device, busy=False)
+        return Session(model.SerializeToString(), device), statistics
 
 
 def _reflected(part: slice, length: int) -> np.ndarray | slice:

@@ -235,8 +235,9 @@ class Stylizer:
             painting = self._painter.paint(seen, numbers, tell)
         else:
             painting, after = self._painter.paint_next(seen, numbers, before, tell)
-            if self._predictor is not None and strength < 1:
-                # It is partly of the first image, whose own style all the others are to have.
+            if self._predictor is not None:
+                # Below a strength of 1 it is partly of the first image, and all the others are
+                # to have that; and a painting takes as long to recognise as a frame to move.
                 assert numbers is not None
                 after = {**after, STYLE: numbers}
         times = self._painter.network.enlargement

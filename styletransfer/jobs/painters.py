@@ -56,7 +56,7 @@ def open_painter(
     how = task.settings
     if isinstance(how, Painting):
         return _network(
-            how,
+            task,
             styles,
             open_network(how) if open_network else painting.open_stylizer(how, machine, watch),
         )
@@ -80,7 +80,9 @@ def _optimising(task: FilmTask, styles: list[Any], transfer: StyleTransfer) -> O
     return Opened(painter, str(transfer.device), transfer.network.weights_digest)
 
 
-def _network(settings: Painting, styles: list[Any], stylizer: Stylizer) -> Opened:
+def _network(task: FilmTask, styles: list[Any], stylizer: Stylizer) -> Opened:
+    settings = task.settings
+    assert isinstance(settings, Painting)
     if settings.preserve_colors is not None:
         raise UsageError(
             "preserve_colors is of pictures, and of films by optimisation; leave it out"
@@ -89,6 +91,7 @@ def _network(settings: Painting, styles: list[Any], stylizer: Stylizer) -> Opene
     painter = NetworkPainter(
         stylizer,
         style,
+        remembers=not task.film.no_coherence,
         style_weights=settings.style_weights,
         strength=settings.strength,
         style_scale=settings.style_scale,

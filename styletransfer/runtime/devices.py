@@ -30,6 +30,8 @@ class Device:
         The number of the CUDA device; 0 elsewhere.
     threads : int
         Threads of one operator on the CPU; 0 lets the runtime take one a core.
+    busy : bool
+        Whether these wait for work busily, which is faster where nothing else needs the cores.
     tf32 : bool
         Whether a CUDA device may round the inputs of products to 10 bits of mantissa. Off, since
         pictures should be those of Caffe, which knew only float32.
@@ -38,6 +40,7 @@ class Device:
     provider: str = CPU
     index: int = 0
     threads: int = 0
+    busy: bool = True
     tf32: bool = False
 
     def __str__(self) -> str:

@@ -175,6 +175,8 @@ def _started(model: bytes, device: Device, constants: Mapping[str, np.ndarray]) 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its errors are raised, too
     options.intra_op_num_threads = device.threads
+    if not device.busy:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if constants:
         values = [
             onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))

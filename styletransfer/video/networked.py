@@ -81,6 +81,8 @@ class NetworkPainter:
         As `Stylizer.stylize` takes it.
     blend : float
         How much of the painting before is kept where the flow can be trusted, from 0 to 1.
+    remembers : bool
+        Whether frames go on from others; if none does, their statistics are not gathered.
     **options
         Others of `Stylizer.stylize`.
     """
@@ -89,10 +91,16 @@ class NetworkPainter:
     anchored = False
 
     def __init__(
-        self, stylizer: Stylizer, style: Any = None, *, blend: float = BLEND, **options: Any
+        self,
+        stylizer: Stylizer,
+        style: Any = None,
+        *,
+        blend: float = BLEND,
+        remembers: bool = True,
+        **options: Any,
     ) -> None:
         self._stylizer, self._style, self._options = stylizer, style, options
-        self._blend = blend
+        self._blend, self._remembers = blend, remembers
 
     def begin(self) -> State:
         """Return the state before a shot's first frame."""
@@ -106,6 +114,9 @@ class NetworkPainter:
         self, frame: np.ndarray, state: State, link: Link | None
     ) -> tuple[np.ndarray, State, Facts]:
         """Return a frame painted, and the state after it."""
+        if not self._remembers:
+            painting = self._stylizer.stylize(frame, self._style, **self._options)
+            return painting, State(), Facts()
         if link is None or state.painting is None:
             painting, statistics = self._painted(frame, Memory())
         else:

@@ -146,6 +146,12 @@ def test_in_a_film_the_part_of_the_first_frames_own_style_stays(any_style, cat, 
     assert np.abs(alone[STYLE] - values[STYLE]).max() > 1e-3
 
 
+def test_in_a_film_a_painting_is_put_into_numbers_once(any_style, cat, night):
+    _, values = any_style.stylize_next(cat[:96, :128], night, before=Memory())
+    _, after = any_style.stylize_next(cat[:96, :128], 1 - night, before=Memory(values, 0.1))
+    np.testing.assert_array_equal(after[STYLE], values[STYLE])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

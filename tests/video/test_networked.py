@@ -49,6 +49,13 @@ def test_a_frame_without_a_link_is_painted_alone(stylizer):
     assert np.array_equal(picture, stylizer.stylize(FRAMES[2]))
 
 
+def test_nothing_is_remembered_of_frames_that_none_goes_on_from(stylizer):
+    painter = NetworkPainter(stylizer, remembers=False)
+    picture, state, _ = painter.paint(FRAMES[1], painter.begin(), None)
+    assert np.array_equal(picture, stylizer.stylize(FRAMES[1]))
+    assert state.to_arrays() == {}
+
+
 def test_a_stored_state_goes_on_with_the_same_bits(stylizer, tmp_path):
     painter = NetworkPainter(stylizer)
     pictures, states = film(painter, FRAMES[:3])
