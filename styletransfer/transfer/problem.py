@@ -128,18 +128,7 @@ class ProblemMaker:
 
         def again(lack: MemoryError) -> Objective:
             while True:
-                alone = not self._kept.keys() - {key}
-                self._kept.clear()
-                if alone:
-                    less = None
-                    if self.tiling.tile != "off":
-                        less = smaller(self._sides[key], content.shape)
-                    if less is None:
-                        raise lack
-                    logger.warning(
-                        "the memory is not enough (%s); going on in tiles of %d pixels", lack, less
-                    )
-                    self._sides[key] = less
+                self._take_less(key, content.shape, lack)
                 try:
                     return bound()
                 except MemoryError as other:
@@ -154,6 +143,18 @@ class ProblemMaker:
         tiles = len(objective.layout.grid.tiles) if isinstance(objective, TiledObjective) else 1
         tile = self._sides[key] if tiles > 1 else None
         return Problem(Patient(objective, again), content, tuple(styles), work, tile, tiles)
+
+    def _take_less(self, key: object, shape: Sequence[int], lack: MemoryError) -> None:
+        """Let go of other objectives; where there is none make smaller tiles, or raise the lack."""
+        alone = not self._kept.keys() - {key}
+        self._kept.clear()
+        if not alone:
+            return
+        less = smaller(self._sides[key], shape) if self.tiling.tile != "off" else None
+        if less is None:
+            raise lack
+        logger.warning("the memory is not enough (%s); going on in tiles of %d pixels", lack, less)
+        self._sides[key] = less
 
     def forget_last(self) -> None:
         """Let go of the objective made last, a coarse scale's: its memory is the next scale's."""

@@ -82,6 +82,16 @@ def give(tab: Any, *pictures: Path) -> None:
         there.wait_for(timeout=SECONDS)
 
 
+def again(page: Any, name: str, button: str) -> Any:
+    """Take the newest picture of the gallery back to its tab, which is returned."""
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator(".st-cards button").first.click()
+    page.get_by_role("button", name="Again with…").click()
+    tab = tab_of(page, name, button)
+    tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+    return tab
+
+
 def test_a_request_to_the_page_names_uploads_alone(tmp_path: Path, quick_network):
     """Whatever else a browser's request says, for whatever it is: no file here, no address."""
     secret = tmp_path / "secret.png"
@@ -234,11 +244,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         # From the gallery back to the tab, with all that it was made of.
         # So it does where the page was opened anew.
         for turn in range(2):
-            page.get_by_role("tab", name="Gallery").click()
-            page.locator(".st-cards button").first.click()
-            page.get_by_role("button", name="Again with…").click()
-            tab = tab_of(page, "Optimise", "Optimise")
-            tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+            tab = again(page, "Optimise", "Optimise")
             assert tab.get_by_label("iterations").input_value() == "3"
             assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
             if turn:
@@ -288,10 +294,6 @@ def test_films_are_painted_stopped_and_made_again(browser, tmp_path, quick_netwo
         tab.get_by_text("done, 64x48, 3 frames").wait_for(timeout=SECONDS)
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         page.reload()
-        page.get_by_role("tab", name="Gallery").click()
-        page.locator(".st-cards button").first.click()
-        page.get_by_role("button", name="Again with…").click()
-        tab = tab_of(page, "Film", "Paint the film")
-        tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+        tab = again(page, "Film", "Paint the film")
         assert tab.get_by_label("iterations").input_value() == "2"
         assert tab.get_by_label("number input for longest side, pixels").input_value() == "64"
