@@ -16,6 +16,7 @@ _PLACES = {
     "/favicon.ico",
     "/manifest.json",
     "/robots.txt",
+    "/gradio_api/app_id",  # by which a page that lost its connection knows that it is back
     "/gradio_api/cancel",
     "/gradio_api/queue/data",
     "/gradio_api/queue/join",

@@ -64,10 +64,17 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
+    page = browser.new_page(viewport={"width": width, "height": 1100})
+    page.set_default_timeout(SECONDS)
+    page.goto(str(client.base_url))
+    return page
+
+
 def tab_of(page: Any, name: str, button: str) -> Any:
     page.get_by_role("tab", name=name).click()
     own = page.get_by_role("button", name=button, exact=True)
-    own.wait_for(timeout=SECONDS)
+    own.wait_for()
     return page.get_by_role("tabpanel").filter(has=own).last
 
 
@@ -79,7 +86,7 @@ def give(tab: Any, *pictures: Path) -> None:
     for place, picture in reversed([*enumerate(pictures)]):
         tab.locator("input[type=file]").nth(place).set_input_files(picture)
         there = tab.get_by_label("Remove Image").nth(len(pictures) - 1 - place)
-        there.wait_for(timeout=SECONDS)
+        there.wait_for()
 
 
 def again(page: Any, name: str, button: str) -> Any:
@@ -88,7 +95,7 @@ def again(page: Any, name: str, button: str) -> Any:
     page.locator(".st-cards button").first.click()
     page.get_by_role("button", name="Again with…").click()
     tab = tab_of(page, name, button)
-    tab.locator("img[src*='style-0']").first.wait_for(timeout=SECONDS)
+    tab.locator("img[src*='style-0']").first.wait_for()
     return tab
 
 
@@ -157,48 +164,40 @@ def test_what_the_page_does_not_need_is_not_there(tmp_path: Path, quick_network)
 @pytest.mark.browser
 def test_the_page(browser, tmp_path: Path, quick_network):
     with serving(tmp_path, quick_network[1]) as (_, client):
-        address = str(client.base_url)
-        page = browser.new_page(viewport={"width": 1200, "height": 1100})
+        page = opened_page(browser, client)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(address)
+        page.reload()
         tab = tab_of(page, "Paint at once", "Paint")
         give(tab, CAT)
         tab.get_by_label("a style of the sheet").check()
         tab.locator(".st-tiles button").nth(7).click()
         tab.get_by_label("number input for longest side, pixels").fill("64")
         tab.get_by_role("button", name="Paint", exact=True).click()
-        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        tab.locator(".st-result").wait_for()
         # By optimisation: the picture so far, and what it was when it is stopped.
         tab = tab_of(page, "Optimise", "Optimise")
         give(tab, CAT, WAVE)
         tab.get_by_label("number input for longest side, pixels").fill("256")
         tab.get_by_label("iterations").fill("100000")
         tab.get_by_role("button", name="Optimise", exact=True).click()
-        tab.locator(".st-live").wait_for(timeout=SECONDS)
+        tab.locator(".st-live").wait_for()
         tab.get_by_role("button", name="Stop").click()
-        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        tab.locator(".st-result").wait_for()
         page.get_by_role("tab", name="Gallery").click()
         cards = page.locator(".st-cards button")
-        cards.nth(1).wait_for(timeout=SECONDS)
+        cards.nth(1).wait_for()
         assert cards.count() == 2
         cards.first.click()
-        assert "100000" in page.locator(".st-recipe").inner_text(timeout=SECONDS)
+        assert "100000" in page.locator(".st-recipe").inner_text()
         page.get_by_role("button", name="Delete").click()
-        cards.nth(1).wait_for(state="detached", timeout=SECONDS)
+        cards.nth(1).wait_for(state="detached")
         assert cards.count() == 1
         servers = {urlsplit(url).netloc for url in asked if url.startswith("http")}
-        assert servers == {urlsplit(address).netloc}
-        phone = browser.new_page(viewport={"width": 390, "height": 844})
-        phone.goto(address)
-        phone.get_by_role("button", name="Paint", exact=True).wait_for(timeout=SECONDS)
+        assert servers == {client.base_url.netloc.decode()}
+        phone = opened_page(browser, client, 390)
+        phone.get_by_role("button", name="Paint", exact=True).wait_for()
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def opened_page(browser: Any, client: Any, width: int = 1200) -> Any:
-    page = browser.new_page(viewport={"width": width, "height": 1100})
-    page.goto(str(client.base_url))
-    return page
 
 
 MASKED = """() => {
@@ -207,6 +206,17 @@ MASKED = """() => {
   return pen.getImageData(0, height / 2, width / 4, 1).data.every(value => value > 150);
 }"""
 """Whether white lies over the left of the middle of the photo."""
+
+
+@pytest.mark.browser
+def test_a_page_that_has_lost_its_connection_comes_back(browser, tmp_path: Path, quick_network):
+    with serving(tmp_path, quick_network[1]) as (_, client):
+        page = opened_page(browser, client)
+        page.route("**/gradio_api/queue/data*", lambda route: route.abort(), times=1)
+        with page.expect_event("load"):
+            page.get_by_role("tab", name="Gallery").click()
+        page.get_by_role("tab", name="Gallery").click()
+        page.get_by_text("Nothing has been made yet.").wait_for()
 
 
 @pytest.mark.browser
@@ -220,9 +230,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         tab.get_by_role("button", name="where the style goes").click()
         canvas = tab.locator(".st-mask canvas")
         # As high as the photo that lies under it.
-        page.wait_for_function(
-            "document.querySelector('.st-mask canvas').height !== 320", timeout=SECONDS
-        )
+        page.wait_for_function("document.querySelector('.st-mask canvas').height !== 320")
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
         middle = box["y"] + box["height"] / 2
@@ -231,7 +239,7 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
         page.mouse.move(box["x"] + box["width"] / 3, middle, steps=8)
         page.mouse.up()
         tab.get_by_role("button", name="Optimise", exact=True).click()
-        tab.locator(".st-result").wait_for(timeout=SECONDS)
+        tab.locator(".st-result").wait_for()
         (folder,) = made = {*(tmp_path / "jobs").iterdir()}
         drawn = images.load(folder / "style_mask-0.png").mean(2)
         line = drawn[len(drawn) // 2]
@@ -249,9 +257,9 @@ def test_a_drawn_mask_is_used_and_a_job_is_made_again(browser, tmp_path: Path, q
             assert tab.get_by_label("number input for longest side, pixels").input_value() == "256"
             if turn:
                 tab.get_by_role("button", name="where the style goes").click()
-            page.wait_for_function(MASKED, timeout=SECONDS)
+            page.wait_for_function(MASKED)
             tab.get_by_role("button", name="Optimise", exact=True).click()
-            tab.locator(f".st-result:not([src*='{folder.name}'])").wait_for(timeout=SECONDS)
+            tab.locator(f".st-result:not([src*='{folder.name}'])").wait_for()
             (folder,) = {*(tmp_path / "jobs").iterdir()} - made
             made.add(folder)
             assert np.abs(images.load(folder / "style_mask-0.png").mean(2) - drawn).max() < 0.1
@@ -274,24 +282,24 @@ def test_films_are_painted_stopped_and_made_again(browser, tmp_path, quick_netwo
         tab.locator(".st-tiles button").nth(3).click()
         # One that is long shows how far it is, until it is stopped.
         tab.locator("input[type=file]").first.set_input_files(long)
-        tab.get_by_text("long.gif").first.wait_for(timeout=SECONDS)
+        tab.get_by_text("long.gif").first.wait_for()
         go.click()
-        tab.get_by_text(" of 1000").wait_for(timeout=SECONDS)
+        tab.get_by_text(" of 1000").wait_for()
         tab.get_by_role("button", name="Stop").click()
-        tab.get_by_text("cancelled").wait_for(timeout=SECONDS)
+        tab.get_by_text("cancelled").wait_for()
         # One that is short, in one pass and by optimisation.
         tab.get_by_label("Clear").first.click()
         tab.locator("input[type=file]").first.set_input_files(short)
-        tab.get_by_text("short.gif").first.wait_for(timeout=SECONDS)
+        tab.get_by_text("short.gif").first.wait_for()
         go.click()
-        tab.locator("video").wait_for(timeout=SECONDS)
+        tab.locator("video").wait_for()
         tab.get_by_label("a painting, by optimisation").check()
         tab.get_by_label("iterations").fill("2")
         tab.locator("input[type=file]").last.set_input_files(WAVE)
-        tab.get_by_label("Remove Image").wait_for(timeout=SECONDS)
+        tab.get_by_label("Remove Image").wait_for()
         go.click()
-        tab.get_by_text("done, 64x48, 3 frames").wait_for(state="detached", timeout=SECONDS)
-        tab.get_by_text("done, 64x48, 3 frames").wait_for(timeout=SECONDS)
+        tab.get_by_text("done, 64x48, 3 frames").wait_for(state="detached")
+        tab.get_by_text("done, 64x48, 3 frames").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         page.reload()
         tab = again(page, "Film", "Paint the film")
