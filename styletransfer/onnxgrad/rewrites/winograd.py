@@ -54,6 +54,9 @@ GAIN = 0.85  # the part of the time that is left must be smaller than this
 # out, are made in strips of the image of at most this many bytes.
 STRIP_BYTES = 160 << 20
 
+# Pairs of maps and channels whose weights are transformed at a time, so that they stay in a cache.
+SPECTRA_AT_ONCE = 1 << 14
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -296,18 +299,23 @@ def _spectrum(
         values = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
         return builder.reshape(values, (FREQUENCIES, maps, channels)), False
     for other, spectrum in known:
-        if other.shape[:2] == (channels, maps) and np.array_equal(_mirror(weight), other):
+        if _are_mirrored(weight, other):
             return builder.op("Transpose", spectrum, perm=[0, 2, 1]), True
-    flat = weight.reshape(maps * channels, TAPS * TAPS).T
-    values = (np.kron(g, g) @ flat).reshape(FREQUENCIES, maps, channels).astype(np.float32)
-    spectrum = builder.constant(values, "weight")
+    flat = weight.reshape(maps * channels, TAPS * TAPS)
+    spectra = np.empty((FREQUENCIES, maps * channels), np.float32)
+    # In float64, but never of all at once: that would be eight times the weights.
+    for first in range(0, maps * channels, SPECTRA_AT_ONCE):
+        part = slice(first, first + SPECTRA_AT_ONCE)
+        spectra[:, part] = np.kron(g, g) @ flat[part].T
+    spectrum = builder.constant(spectra.reshape(FREQUENCIES, maps, channels), "weight")
     known.append((weight, spectrum))
     return spectrum, False
 
 
-def _mirror(weight: np.ndarray) -> np.ndarray:
-    mirrored: np.ndarray = np.flip(weight, (2, 3)).swapaxes(0, 1)
-    return mirrored
+def _are_mirrored(weight: np.ndarray, other: np.ndarray) -> bool:
+    """Whether weights are others flipped and transposed; one map tells most that are not."""
+    mirrored = np.flip(weight, (2, 3)).swapaxes(0, 1)
+    return np.array_equal(mirrored[:1], other[:1]) and np.array_equal(mirrored, other)
 
 
 def _transforms(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
