@@ -54,9 +54,6 @@ GAIN = 0.85  # the part of the time that is left must be smaller than this
 # out, are made in strips of the image of at most this many bytes.
 STRIP_BYTES = 160 << 20
 
-# Pairs of maps and channels whose weights are transformed at a time, so that they stay in a cache.
-SPECTRA_AT_ONCE = 1 << 14
-
 
 @dataclass(frozen=True)
 class Convolution:
@@ -292,22 +289,22 @@ def _spectrum(
     """
     maps, channels = builder.shape(name)[:2]
     g = _matrices()[1]
+    transform = np.kron(g, g)
     weight = builder.value(name)
     if weight is None:
         rows = builder.reshape(name, (maps * channels, TAPS * TAPS))
-        spread = _shared(builder, "weight transform", lambda: np.kron(g, g).astype(np.float32))
-        values = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
-        return builder.reshape(values, (FREQUENCIES, maps, channels)), False
+        spread = _shared(builder, "weight transform", lambda: transform.astype(np.float32))
+        computed = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
+        return builder.reshape(computed, (FREQUENCIES, maps, channels)), False
     for other, spectrum in known:
         if _are_mirrored(weight, other):
             return builder.op("Transpose", spectrum, perm=[0, 2, 1]), True
-    flat = weight.reshape(maps * channels, TAPS * TAPS)
-    spectra = np.empty((FREQUENCIES, maps * channels), np.float32)
-    # In float64, but never of all at once: that would be eight times the weights.
-    for first in range(0, maps * channels, SPECTRA_AT_ONCE):
-        part = slice(first, first + SPECTRA_AT_ONCE)
-        spectra[:, part] = np.kron(g, g) @ flat[part].T
-    spectrum = builder.constant(spectra.reshape(FREQUENCIES, maps, channels), "weight")
+    values = np.empty((FREQUENCIES, maps, channels), np.float32)
+    # Map by map: all at once take eight times the memory, and a product that large is left to
+    # several threads, which wait for each other for longer than one takes.
+    for own, taps in zip(values.swapaxes(0, 1), weight, strict=True):
+        own[:] = transform @ taps.reshape(channels, TAPS * TAPS).T
+    spectrum = builder.constant(values, "weight")
     known.append((weight, spectrum))
     return spectrum, False
 
