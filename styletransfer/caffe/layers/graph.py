@@ -248,15 +248,15 @@ class LayerGraph:
             return helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape)
 
         outputs = [tensor for tensor in self._tensors.values() if tensor != INPUT]
-        graph = helper.make_graph(
-            self._nodes, name, [info(INPUT)], list(map(info, outputs)), self._initializers
-        )
-        return helper.make_model(
+        graph = helper.make_graph(self._nodes, name, [info(INPUT)], list(map(info, outputs)))
+        model = helper.make_model(
             graph,
             producer_name="styletransfer",
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
+        model.graph.initializer.extend(self._initializers)  # last: each call copies what it gets
+        return model
 
     def _claim(self, name: str, shape: Sequence[Dim]) -> None:
         if name in self.shapes:
