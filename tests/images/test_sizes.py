@@ -26,16 +26,20 @@ def test_a_length_must_be_positive(length):
         images.scale_for((4, 4), length, 224)
 
 
-def test_rescaling_is_the_libraries_with_the_old_settings(rgb):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rescaling_is_the_libraries_with_the_old_settings(rgb, dtype):
     from skimage.transform import rescale
 
-    for scale in (0.02, 0.37, 1, 2.6):
-        expected = rescale(
-            rgb, scale, order=1, mode="constant", anti_aliasing=False, channel_axis=2
-        )
-        result = images.rescale(rgb, scale)
-        assert result.dtype == np.float32
-        np.testing.assert_array_equal(result, expected)
+    # The last has no black: its enlarged edges are darker than any of it, and clipped.
+    for picture in (rgb, rgb[:1, :5], 0.2 + 0.6 * rgb):
+        picture = picture.astype(dtype)
+        for scale in (0.02, 0.37, 1, 1.3, 2.6):
+            expected = rescale(
+                picture, scale, order=1, mode="constant", anti_aliasing=False, channel_axis=2
+            )
+            result = images.rescale(picture, scale)
+            assert result.dtype == dtype
+            np.testing.assert_array_equal(result, expected)
 
 
 def test_rescaling_is_bounded():

@@ -72,7 +72,7 @@ class LayerGraph:
         self.shapes: dict[str, tuple[Dim, ...]] = {INPUT: tuple(shape)}
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
-        self._initializers: list[onnx.TensorProto] = []
+        self._initializers: dict[str, np.ndarray] = {}
         self._tensors = {input_name: INPUT}  # blob -> tensor of its latest value
         self._names = _tensor_names(layers, input_name)
 
@@ -171,7 +171,7 @@ class LayerGraph:
         name = f"{layer.name}/{role}"
         array = value if isinstance(value, np.ndarray) else np.array(value, np.float32)
         self._claim(name, array.shape)
-        self._initializers.append(numpy_helper.from_array(array, name))
+        self._initializers[name] = array
         return name
 
     def step(
@@ -248,15 +248,17 @@ class LayerGraph:
             return helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape)
 
         outputs = [tensor for tensor in self._tensors.values() if tensor != INPUT]
-        graph = helper.make_graph(
-            self._nodes, name, [info(INPUT)], list(map(info, outputs)), self._initializers
-        )
-        return helper.make_model(
+        graph = helper.make_graph(self._nodes, name, [info(INPUT)], list(map(info, outputs)))
+        model = helper.make_model(
             graph,
             producer_name="styletransfer",
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
+        # One by one, and last: each of the calls above copies all that it is given.
+        for key, array in self._initializers.items():
+            model.graph.initializer.add().CopyFrom(numpy_helper.from_array(array, key))
+        return model
 
     def _claim(self, name: str, shape: Sequence[Dim]) -> None:
         if name in self.shapes:

@@ -289,25 +289,30 @@ def _spectrum(
     """
     maps, channels = builder.shape(name)[:2]
     g = _matrices()[1]
+    transform = np.kron(g, g)
     weight = builder.value(name)
     if weight is None:
         rows = builder.reshape(name, (maps * channels, TAPS * TAPS))
-        spread = _shared(builder, "weight transform", lambda: np.kron(g, g).astype(np.float32))
-        values = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
-        return builder.reshape(values, (FREQUENCIES, maps, channels)), False
+        spread = _shared(builder, "weight transform", lambda: transform.astype(np.float32))
+        computed = builder.op("MatMul", spread, builder.op("Transpose", rows, perm=[1, 0]))
+        return builder.reshape(computed, (FREQUENCIES, maps, channels)), False
     for other, spectrum in known:
-        if other.shape[:2] == (channels, maps) and np.array_equal(_mirror(weight), other):
+        if _are_mirrored(weight, other):
             return builder.op("Transpose", spectrum, perm=[0, 2, 1]), True
-    flat = weight.reshape(maps * channels, TAPS * TAPS).T
-    values = (np.kron(g, g) @ flat).reshape(FREQUENCIES, maps, channels).astype(np.float32)
+    values = np.empty((FREQUENCIES, maps, channels), np.float32)
+    # Map by map: all at once take eight times the memory, and a product that large is left to
+    # several threads, which wait for each other for longer than one takes.
+    for own, taps in zip(values.swapaxes(0, 1), weight, strict=True):
+        own[:] = transform @ taps.reshape(channels, TAPS * TAPS).T
     spectrum = builder.constant(values, "weight")
     known.append((weight, spectrum))
     return spectrum, False
 
 
-def _mirror(weight: np.ndarray) -> np.ndarray:
-    mirrored: np.ndarray = np.flip(weight, (2, 3)).swapaxes(0, 1)
-    return mirrored
+def _are_mirrored(weight: np.ndarray, other: np.ndarray) -> bool:
+    """Whether weights are others flipped and transposed; one map tells most that are not."""
+    mirrored = np.flip(weight, (2, 3)).swapaxes(0, 1)
+    return np.array_equal(mirrored[:1], other[:1]) and np.array_equal(mirrored, other)
 
 
 def _transforms(mirrored: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -104,6 +104,22 @@ def test_a_gradient_shares_the_weights_of_the_way_forward() -> None:
     assert relative(run(model, feeds)[gradient], expected) < 1e-5
 
 
+@pytest.mark.parametrize("row", [None, 0, 3])
+def test_only_mirrored_weights_are_shared(row: int | None) -> None:
+    weight = normal(4, 4, 3, 3)
+    other = np.ascontiguousarray(np.flip(weight, (2, 3)).swapaxes(0, 1))
+    if row is not None:
+        other[row, 1, 2, 0] += 1
+    feeds = {"x": normal(1, 4, 8, 8)}
+    builder = convolution(feeds["x"], weight, pads=[1] * 4)
+    builder.op("Conv", "y", builder.constant(other), pads=[1] * 4, output="z")
+    expected = run(builder.model(["z"]), feeds)["z"]
+    assert winograd.rewrite(builder, always) == 2
+    assert relative(run(builder.model(["z"]), feeds)["z"], expected) < 1e-5
+    spectra = [a for a in builder.initializers.values() if a.shape == (36, 4, 4)]
+    assert len(spectra) == (1 if row is None else 2)
+
+
 def test_only_standard_operators_leave() -> None:
     builder, gradient = network(normal(1, 8, 14, 22))
     winograd.rewrite(builder, always)
