@@ -1,14 +1,8 @@
 """SciPy's L-BFGS-B, the minimiser of the original."""
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,14 +61,11 @@ class Lbfgsb:
             np.broadcast_to(bound, shape).ravel().astype(float)
             for bound in (self.lower, self.upper)
         )
-        # What has linear algebra is imported before that is kept to one thread.
-        if _known():
-            loop: Callable[..., str] = partial(_loop, _compiled().setulb)
-        else:
-            import_module("scipy.optimize")
-            loop = _loop_of_scipy
+        loop = _loop if _known() else _loop_of_scipy
         first = image.ravel().astype(np.float64)
         limits = _Limits(iterations, self.history, self.tolerance)
+        import scipy.optimize  # noqa: F401  # before its linear algebra is kept to one thread
+
         with blas.one_thread():
             message = loop(evaluate, first, (lower, upper), report, limits)
         return stopped or _reason(message)
@@ -138,25 +129,7 @@ _MESSAGES = {
 _GRADIENT_TOLERANCE, _MOST_EVALUATIONS, _MOST_IN_A_SEARCH = 1e-5, 15000, 20  # SciPy's defaults
 
 
-def _compiled() -> ModuleType:
-    """Return SciPy's compiled routine, imported without the package around it.
-
-    That takes a fifth of a second, and a third where nothing else of SciPy is there yet.
-    """
-    name = "scipy.optimize._lbfgsb"
-    if name not in sys.modules:
-        import scipy
-
-        spec = PathFinder.find_spec(name, [f"{folder}/optimize" for folder in scipy.__path__])
-        if spec is None or spec.loader is None:  # SciPy lies in no folder
-            return import_module(name)
-        sys.modules[name] = module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 def _loop(
-    routine: Callable[..., None],
     evaluate: _Evaluate,
     first: np.ndarray,
     bounds: _Bounds,
@@ -169,6 +142,8 @@ def _loop(
     second and a half before the second evaluation. What it calls then is not public, so that this
     is done only with versions of SciPy that are known to be the same.
     """
+    from scipy.optimize import OptimizeResult, _lbfgsb
+
     x, n, m = np.clip(first, *bounds), first.size, limits.history
     both = np.full(n, 2, np.int32)  # each pixel has both bounds
     loss, gradient = 0.0, np.zeros(n)
@@ -179,7 +154,7 @@ def _loop(
     seen: np.ndarray | None = None
     iterations = evaluations = 0
     while True:
-        routine(
+        _lbfgsb.setulb(
             m, x, *bounds, both, loss, gradient.copy(), *tolerances, *work, task, flags, counts,
             numbers, _MOST_IN_A_SEARCH, search,
         )  # fmt: skip
@@ -191,7 +166,7 @@ def _loop(
         elif task[0] == _NEW_ITERATE:
             iterations += 1
             try:
-                report(SimpleNamespace(x=x, fun=loss))
+                report(OptimizeResult(x=x, fun=loss))
             except StopIteration:
                 task[:] = _STOP, _REQUESTED
             if iterations >= limits.iterations:

@@ -1,7 +1,5 @@
 """SciPy's L-BFGS-B by a loop of one's own, against SciPy's."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +7,6 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 
 from styletransfer.optim import Iterate, Lbfgsb, Stop, lbfgsb
-from tests.conftest import ROOT
 
 SHAPE = (1, 3, 6, 7)
 LOWER = np.full((1, 3, 1, 1), -1.0)
@@ -86,37 +83,6 @@ def test_another_scipy_goes_through_its_public_function(
         lbfgsb, "_loop_of_scipy", lambda *arguments: "TOTAL NO. OF ITERATIONS REACHED LIMIT"
     )
     assert course(bowl, 3, 0, 10)[0] is Stop.ITERATIONS
-
-
-ALONE = """
-import sys
-import numpy as np
-from styletransfer.optim import Lbfgsb
-image = np.ones((1, 1, 4, 4), np.float32)
-found = []
-bowl = lambda x: (float((x * x).sum()), 2 * x)
-Lbfgsb(np.float64(-2), np.float64(2)).minimise(bowl, image, 5, lambda it: found.append(it.image))
-assert np.abs(found[-1]).max() < 1e-3
-assert "scipy.optimize" not in sys.modules
-import scipy.optimize
-done = scipy.optimize.minimize(lambda x: (x @ x, 2 * x), np.ones(3), jac=True, method="L-BFGS-B")
-assert np.abs(done.x).max() < 1e-3
-"""
-
-
-def test_the_compiled_routine_comes_without_its_package_which_may_come_later() -> None:
-    if not lbfgsb._known():
-        pytest.skip("this SciPy is newer than those whose loop is known: its public one is taken")
-    done = subprocess.run([sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_scipy_that_lies_in_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    import scipy
-
-    monkeypatch.delitem(sys.modules, "scipy.optimize._lbfgsb", raising=False)
-    monkeypatch.setattr(scipy, "__path__", [])
-    assert hasattr(lbfgsb._compiled(), "setulb")
 
 
 def test_what_the_function_raises_comes_out() -> None:
