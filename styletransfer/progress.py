@@ -88,6 +88,8 @@ class FilmProgress:
         Time since the run began, and of this frame.
     error : str or None
         Why it could not be painted.
+    image : callable or None
+        Returns the frame as it was painted, float RGB in [0, 1], (H, W, 3); made only when called.
     """
 
     done: int
@@ -99,6 +101,7 @@ class FilmProgress:
     seconds: float
     frame_seconds: float
     error: str | None = None
+    image: "Callable[[], np.ndarray] | None" = None
 
 
 @dataclass(frozen=True)

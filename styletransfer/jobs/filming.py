@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -357,7 +358,7 @@ class _Run:
             self._kept.frame(number, turn - 1).unlink(missing_ok=True)
         self._failed.pop(number, None)
         self._painted += 1
-        self._tell(chosen, made.seconds, made.facts.iterations, made.facts.loss)
+        self._tell(chosen, made.seconds, made.facts, image=partial(floats, made.picture))
 
     def _fail(
         self,
@@ -383,23 +384,22 @@ class _Run:
         )
         self._failed[chosen.number] = text
         self._needed.add(number)
-        self._tell(chosen, seconds, 0, None, text)
+        self._tell(chosen, seconds, Facts(), text)
 
     def _tell(
         self,
         chosen: Chosen,
         seconds: float,
-        iterations: int,
-        loss: float | None,
+        facts: Facts,
         error: str | None = None,
+        image: Callable[[], np.ndarray] | None = None,
     ) -> None:
         done = self._there + self._painted + len(self._failed)
         name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
         since = time.monotonic() - self._began
         total = self._plan.paintings
-        self._watch.tell(
-            FilmProgress(done, total, self._there, name, iterations, loss, since, seconds, error)
-        )
+        step = facts.iterations, facts.loss, since, seconds, error, image
+        self._watch.tell(FilmProgress(done, total, self._there, name, *step))
 
     def _picture(self, chosen: Chosen) -> np.ndarray:
         record = self._manifest.records[chosen.number]
@@ -425,7 +425,8 @@ def _at_once(plan: Plan, painter: FramePainter, watch: Watch) -> FilmOutcome:
                 count += 1
                 name = f"frame {chosen.number} ({float(chosen.time):.2f} s)"
                 since = time.monotonic() - began
-                step = facts.iterations, facts.loss, since, made.seconds
+                image = partial(floats, made.picture)
+                step = facts.iterations, facts.loss, since, made.seconds, None, image
                 watch.tell(FilmProgress(count, plan.count, 0, name, *step))
                 if watch.stopped() and count < plan.count:
                     target.abandon()

@@ -92,12 +92,14 @@ def make_all(
     watch: Watch,
     like: Recipe | None = None,
     open_network: Callable[[str, Machine, Watch], StyleTransfer] | None = None,
+    transfer: StyleTransfer | None = None,
 ) -> Iterator[Outcome]:
     """Make pictures one after the other, and yield what became of each.
 
     One that fails does not keep the others from being made. After one that was stopped there is no
     further one. `like` is the picture that is repeated: what is different now is told. Networks
-    are got by `open_network`, by default `open_transfer`.
+    are got by `open_network`, by default `open_transfer`; that of the first picture is `transfer`,
+    where it is open.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def make_all(
     StyleTransferError
         If there is no network, or device, for one of them.
     """
-    transfer, model = None, ""
+    model = "" if transfer is None else tasks[0].settings.model
     known: dict[Path, tuple[str, np.ndarray]] = {}
     for number, task in enumerate(tasks, 1):
         watch.tell(Begun(number, len(tasks), task.title))

@@ -60,9 +60,10 @@ def check(
         if min(height, width) >= network.input_size:
             continue
         terms = wanted.styles[number - 1] if number else matched
-        least = max(_least_side(network, terms), shallow if number else 1)
-        if min(height, width) >= least:
+        least = shallow if number else 1
+        if min(height, width) >= least and _serves(network, terms, min(height, width)):
             continue
+        least = max(least, _least_side(network, terms))
         name = "a style image" if number else "the result"
         reason = f"{name} would be {width} x {height} pixels, and needs {least} on its short side"
         if number:
@@ -86,10 +87,12 @@ def _sizes(settings: Settings, given: Inputs, stage: Stage) -> list[tuple[int, i
 
 
 def _least_side(network: LoadedNetwork, terms: Sequence[Matching]) -> int:
-    """Return the least side of a picture of which each layer of some terms has something."""
+    """Return the least side of a picture that serves."""
+    sides = range(1, network.input_size)
+    return bisect_left(sides, True, key=lambda side: _serves(network, terms, side)) + 1
 
-    def serves(side: int) -> bool:
-        graph = forward(network.model, (1, 3, side, side), terms)
-        return all(min(graph.shape(term.layer)) > 0 for term in terms)
 
-    return bisect_left(range(1, network.input_size), True, key=serves) + 1
+def _serves(network: LoadedNetwork, terms: Sequence[Matching], side: int) -> bool:
+    """Whether each layer of some terms has something of a picture with such a side."""
+    graph = forward(network.model, (1, 3, side, side), terms)
+    return all(min(graph.shape(term.layer)) > 0 for term in terms)

@@ -19,7 +19,8 @@ from styletransfer.web.limits import Limits
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _COOKIE = "styletransfer"
-_BODY_SECONDS = 120.0
+_BODY_SECONDS = 30.0
+_BODY_RATE = 16 << 10  # bytes a second: a long body may take as much longer
 _MOST_ADDRESSES = 10_000
 _CREATE = ("/api/", "/gradio_api/upload")
 _GENTLE = 10  # requests that cost little are allowed so many times as often
@@ -168,14 +169,15 @@ class Access:
     def _bounded(self, receive: Receive) -> Receive:
         """Return what hands out a body up to the limits of length and time."""
         count, complete = 0, False
-        end = time.monotonic() + _BODY_SECONDS
+        began = time.monotonic()
 
         async def bounded() -> Message:
             nonlocal count, complete
             if complete:
                 return await receive()
+            left = began + _BODY_SECONDS + count / _BODY_RATE - time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), max(end - time.monotonic(), 0.001))
+                message = await asyncio.wait_for(receive(), max(left, 0.001))
             except TimeoutError:
                 raise HTTPException(408, "the request took too long to come") from None
             if message["type"] == "http.request":

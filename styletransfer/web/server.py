@@ -9,6 +9,7 @@ import uvicorn
 
 from styletransfer.errors import UsageError
 from styletransfer.web.access import Access
+from styletransfer.web.connections import Connection
 from styletransfer.web.limits import Limits
 from styletransfer.web.queue import Queue
 from styletransfer.web.service import application
@@ -51,8 +52,14 @@ def serve(
     page: bool,
 ) -> None:
     """Answer requests until a signal comes."""
+    answering(protected(queue, limits, token, loopback, page)).run(sockets=[listening])
+
+
+def answering(app: Access) -> uvicorn.Server:
+    """Return what answers requests."""
     config = uvicorn.Config(
-        protected(queue, limits, token, loopback, page),
+        app,
+        http=Connection,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -61,4 +68,4 @@ def serve(
         timeout_keep_alive=20,
         h11_max_incomplete_event_size=64 << 10,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)

@@ -212,11 +212,12 @@ class Workshop:
         if now - self._last_told < _TELL_SECONDS and not last:
             return
         message: dict[str, Any] = {}
+        image = step.image if isinstance(step, Progress | FilmProgress) else None
+        if image is not None and now - self._last_preview >= _PREVIEW_SECONDS:
+            _write_small(image(), PREVIEW)
+            self._last_preview = time.monotonic()
+            message["preview"] = True
         if isinstance(step, Progress):
-            if now - self._last_preview >= _PREVIEW_SECONDS:
-                _write_small(step.image(), PREVIEW)
-                self._last_preview = time.monotonic()
-                message["preview"] = True
             message |= {
                 "done": step.iteration / step.iterations,
                 "iteration": step.iteration,
@@ -225,16 +226,16 @@ class Workshop:
                 "seconds": step.seconds,
             }
         elif isinstance(step, PaintingProgress):
-            message = {"done": step.done, "seconds": step.seconds}
+            message |= {"done": step.done, "seconds": step.seconds}
         elif isinstance(step, FilmProgress):
-            message = {
+            message |= {
                 "done": step.done / step.total,
                 "iteration": step.done,
                 "iterations": step.total,
                 "seconds": step.seconds,
             }
         elif isinstance(step, Download):
-            message = {"note": f"fetching {step.what}, {step.done >> 20} MB so far"}
+            message |= {"note": f"fetching {step.what}, {step.done >> 20} MB so far"}
         if message:
             self._tell(message)
             self._last_told = time.monotonic()

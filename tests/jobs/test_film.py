@@ -67,11 +67,13 @@ def test_all_frames_of_both_shots_become_a_film(clip, tmp_path):
     outcome = made(asked, painter, Watch(steps.append))
     assert outcome.output == asked.output
     assert (outcome.painted, outcome.there, outcome.wanted) == (36, 0, 36)
-    assert len(pictures(asked.output)) == 36
+    painted = pictures(asked.output)
+    assert len(painted) == 36
     assert [link is None for link in painter.links] == [i in (0, 20) for i in range(36)]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mkv", "out.mkv.jsonl"]
     told = [step for step in steps if isinstance(step, FilmProgress)]
     assert [step.done for step in told] == [*range(1, 37)]
+    assert told[7].image().shape == painted[7].shape
     _, records = manifest.read(asked.manifest)
     assert [records[i].shot for i in range(36)] == [0] * 20 + [1] * 16
     assert records[5].before == 4

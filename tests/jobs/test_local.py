@@ -41,6 +41,12 @@ def test_each_picture_is_made_by_its_own_network(tmp_path, monkeypatch):
         ("loaded", "vgg19"),
         ("run", "vgg19"),
     ]
+    # One that is open is used, and what is checked before one is loaded is not checked again.
+    own = Network("own")
+    del made[:]
+    monkeypatch.delattr(local, "check_beforehand")
+    (outcome,) = make_all([task], Machine(), Watch(), transfer=own)
+    assert (outcome.error, made) == (None, [("run", "own")])
 
 
 def test_what_is_too_small_is_refused_before_the_network_is_there(tmp_path, monkeypatch):

@@ -280,11 +280,16 @@ def test_films_are_painted_stopped_and_made_again(browser, tmp_path, quick_netwo
         tab.get_by_label("number input for longest side, pixels").fill("64")
         tab.get_by_label("a style of the sheet").check()
         tab.locator(".st-tiles button").nth(3).click()
-        # One that is long shows how far it is, until it is stopped.
+        # One that is long shows how far it is, and its newest frame, until it is stopped.
         tab.locator("input[type=file]").first.set_input_files(long)
         tab.get_by_text("long.gif").first.wait_for()
         go.click()
         tab.get_by_text(" of 1000").wait_for()
+        first = tab.locator(".st-live").get_attribute("src")
+        page.wait_for_function(
+            "first => ![first, undefined].includes(document.querySelector('.st-live')?.src)",
+            arg=first,
+        )
         tab.get_by_role("button", name="Stop").click()
         tab.get_by_text("cancelled").wait_for()
         # One that is short, in one pass and by optimisation.

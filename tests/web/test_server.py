@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +170,20 @@ def test_a_film_is_painted(queue):
     assert "passwd" not in job.error
 
 
-def test_no_film_is_made_larger_than_a_picture(tmp_path, quick_network):
+def test_a_film_is_made_no_larger_than_a_picture_and_seen_as_it_comes(tmp_path, quick_network):
     pytest.importorskip("av", reason="the extra video is not installed")
     (tmp_path / "content-0").write_bytes(clip(2))
     workshop = Workshop(Machine(-1, 1, quick_network[1]), Limits(length=32))
     order = Order("film", {"model": "samples", "format": "gif"}, {"content": ["content-0"]})
-    made = workshop.make(order, tmp_path, lambda said: None, lambda: False)
+    seen = []
+
+    def tell(said: Mapping[str, Any]) -> None:
+        if said.get("preview"):
+            seen.append(images.load(tmp_path / "preview.jpg").shape)
+
+    made = workshop.make(order, tmp_path, tell, lambda: False)
     assert (made.error, made.facts["size"]) == ("", [32, 24])
+    assert seen[0] == (24, 32, 3)  # the first frame, before there is a film
 
 
 def test_what_the_command_refuses(capsys, tmp_path, monkeypatch):

@@ -147,20 +147,14 @@ def _network(settings: Settings | Painting, machine: Machine) -> tuple[Any, str]
 
 def _made(task: Task, machine: Machine, terms: Terms, watch: Watch) -> Outcome:
     """Return what became of a task, made as it is made anywhere."""
-
-    def opened(settings: Settings | Painting, machine: Machine) -> Any:
-        network, digest = _network(settings, machine)
-        check_weights(terms, task.name_of(settings.model), digest)
-        return network
-
+    network, digest = _network(task.settings, machine)
+    check_weights(terms, task.name_of(task.settings.model), digest)
     if isinstance(task.settings, Painting):
         outcomes: Iterator[Outcome] = painting.make_all(
-            [task], machine, watch, open_network=lambda how, on, _: opened(how, on)
+            [task], machine, watch, open_network=lambda *_: network
         )
     else:
-        outcomes = local.make_all(
-            [task], machine, watch, open_network=lambda _, on, __: opened(task.settings, on)
-        )
+        outcomes = local.make_all([task], machine, watch, transfer=network)
     return next(outcomes, None) or failed(task, ClusterError("the task was cancelled"))
 
 
