@@ -183,6 +183,7 @@ class Stop(enum.Enum):
     NO_GRADIENT = "no gradient"
     NO_PROGRESS = "no progress"
     NO_STEP = "no step"
+    NOT_FINITE = "not finite"
     EVALUATIONS = "evaluations"
     TIME = "time"
     INTERRUPTED = "interrupted"

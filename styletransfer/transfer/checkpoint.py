@@ -116,7 +116,7 @@ class Checkpoints:
             ) from None
         if path.suffix.lower() != ".npz":
             raise UsageError(f"{clause(path)} cannot be a checkpoint, whose name ends in .npz")
-        if self.every is not None and (not isinstance(self.every, int) or self.every < 1):
+        if self.every is not None and (type(self.every) is not int or self.every < 1):
             raise UsageError(f"every is {clause(self.every)}; give a whole number of at least 1")
         object.__setattr__(self, "path", Path(self.path))
 

@@ -200,7 +200,6 @@ class StyleTransfer:
         NetworkError
             If the network lacks a layer that was asked for.
         """
-        self._made = None
         listening = {"callback": callback, "progress": progress, "stopped": stopped}
         for name, listener in listening.items():
             if listener is not None and not callable(listener):
@@ -226,6 +225,7 @@ class StyleTransfer:
                     listener(step)
 
             with self._turn:
+                self._made = None
                 keeper, begun = self._checkpoints(checkpoint, settings, network, given)
                 if isinstance(given.init, str) and given.init in _MADE and begun is None:
                     given = self._begun(given, settings, display)

@@ -29,6 +29,7 @@ _SENTENCES = {
     Stop.NO_GRADIENT: "the gradient has vanished",
     Stop.NO_PROGRESS: "the loss no longer falls",
     Stop.NO_STEP: "the line search found no better image",
+    Stop.NOT_FINITE: "what followed is beyond float32",
     Stop.EVALUATIONS: "the limit on evaluations is reached",
     Stop.TIME: "the {limit:g} seconds are over",
     Stop.INTERRUPTED: "interrupted",
@@ -309,6 +310,8 @@ class _Course:
 
     def accept(self, iterate: Iterate) -> Stop | None:
         """Take note of an image that the minimiser has accepted; return why to stop, if so."""
+        if not (np.isfinite(iterate.loss) and np.isfinite(iterate.image).all()):
+            return Stop.NOT_FINITE  # Adam looks at no loss before it goes on
         latest = iterate.image.copy()
         terms = self._terms[iterate.loss]
         self.latest, self.state, self._loss = latest, iterate.state, iterate.loss

@@ -299,13 +299,15 @@ def _cause(code: int) -> str:
 
 # The process that is lent next, by the film that it has read: never is another one read in it.
 _idle: dict[Path, _Child] = {}
+_handing = threading.Lock()
 
 
 @contextlib.contextmanager
 def _lent(path: Path) -> Iterator[_Child]:
     """Lend a process to read a film, that which has read it last, if it is there."""
     path = path.absolute()
-    child = _idle.pop(path, None)
+    with _handing:
+        child = _idle.pop(path, None)
     if child is None or not child.lives():
         child = _Child(_PATIENCE)
     try:
@@ -313,8 +315,9 @@ def _lent(path: Path) -> Iterator[_Child]:
     finally:
         if child.idle:
             child.ask("rest")
-            _end_idle()
-            _idle[path] = child
+            with _handing:
+                _end_idle()
+                _idle[path] = child
         else:
             child.kill()
 
@@ -322,8 +325,7 @@ def _lent(path: Path) -> Iterator[_Child]:
 @atexit.register
 def _end_idle() -> None:
     while _idle:
-        with contextlib.suppress(KeyError):  # another thread was faster
-            _idle.popitem()[1].kill()
+        _idle.popitem()[1].kill()
 
 
 if hasattr(os, "register_at_fork"):  # a copy of this process has no part in what it has started

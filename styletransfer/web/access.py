@@ -125,7 +125,7 @@ class Access:
         if self._loopback and _name(host) not in LOOPBACK:
             raise Refusal(421, "this is no name of this server; ask 127.0.0.1")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _netloc(origin) != host:
             raise Refusal(403, "pages of other servers may not ask")
         if headers.get("sec-fetch-site") == "cross-site" and request.method != "GET":
             raise Refusal(403, "pages of other servers may not ask")
@@ -204,6 +204,14 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()
+
+
+def _netloc(origin: str) -> str | None:
+    """Return the server of an address; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _same(given: str, secret: str) -> bool:

@@ -20,7 +20,7 @@ class Limits:
     seconds : float
         The time that a job runs.
     waiting : int
-        Jobs that wait for the one that runs.
+        Jobs that wait for those that run.
     kept : int
         Jobs that have ended and are kept with their pictures.
     hours : float

@@ -93,7 +93,7 @@ def check(
     if isinstance(how, Settings):
         if not files.get("style"):
             raise UsageError("there is no style; send one picture, or several, under that name")
-        for name, size in (("length", how.length), ("style_scale", _largest(how))):
+        for name, size in (("length", _longest(how)), ("style_scale", _longest_style(how))):
             if size > limits.length * (1 if name == "length" else 2):
                 raise UsageError(f"{name} makes {size:g} pixels; {limits.length} are the most here")
         if is_picture(how.init) and not files.get("init"):
@@ -248,8 +248,12 @@ def _check_model(kind: str, model: str) -> None:
         )
 
 
-def _largest(how: Settings) -> float:
-    return how.length * max(how.style_scale)
+def _longest(how: Settings) -> float:
+    return how.length * max([1.0, *(part.length for part in how.stages)])
+
+
+def _longest_style(how: Settings) -> float:
+    return _longest(how) * max(how.style_scale)
 
 
 def _plain(known: Option | None, value: object) -> object:

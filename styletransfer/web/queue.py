@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -209,7 +209,9 @@ class Queue:
         Of a job that was stopped stays what there is. Returns whether it is there still.
         """
         with self._changed:
-            job = self._jobs[name]
+            job = self._jobs.get(name)
+            if job is None:  # somebody else was faster
+                return False
             if job.state == RUNNING:
                 self._asked_to_stop.add(name)
                 return True
@@ -232,27 +234,34 @@ class Queue:
         raise UsageError(f"another server uses {self._folder}; give another --state")
 
     def _run(self) -> None:
-        while True:
-            free = self._workplace.slots()
+        while not self._closing:
+            try:
+                self._begin_next()
+            except Exception:  # of a disk that is full, say, which may have room again
+                logger.exception("no job could be begun")
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, _LOOK_SECONDS)
 
-            def ready(free: int = free) -> bool:
-                return self._closing or (len(self._under_way) < free and self._next() is not None)
+    def _begin_next(self) -> None:
+        """Begin with a job, if there is one before long and a worker for it."""
+        free = self._workplace.slots()
 
-            with self._changed:
-                wanted = self._changed.wait_for(ready, _LOOK_SECONDS)
-                self._clean()
-                job = self._next()
-                if self._closing:
-                    return
-                if job is None or not wanted:
-                    continue
-                job.state, job.tries = RUNNING, job.tries + 1
-                self._courses[job.id] = Course(version=1)
-                self._store.save(job)
-                thread = threading.Thread(target=self._make, args=(job,), name="job", daemon=True)
-                self._under_way[job.id] = thread
-                self._changed.notify_all()
-            thread.start()
+        def ready() -> bool:
+            return self._closing or (len(self._under_way) < free and self._next() is not None)
+
+        with self._changed:
+            wanted = self._changed.wait_for(ready, _LOOK_SECONDS)
+            self._clean()
+            job = self._next()
+            if self._closing or job is None or not wanted:
+                return
+            self._store.save(replace(job, state=RUNNING, tries=job.tries + 1))
+            job.state, job.tries = RUNNING, job.tries + 1
+            self._courses[job.id] = Course(version=1)
+            thread = threading.Thread(target=self._make, args=(job,), name="job", daemon=True)
+            self._under_way[job.id] = thread
+            self._changed.notify_all()
+        thread.start()
 
     def _next(self) -> Job | None:
         return next((job for job in self._jobs.values() if job.state == QUEUED), None)
@@ -263,7 +272,7 @@ class Queue:
             self._have_made(job)
         except Exception:
             logger.exception("a job could not be made")
-            with self._changed:
+            with self._changed, contextlib.suppress(OSError):  # which may be why
                 self._end(job, FAILED, "the server could not have it made")
         finally:
             with self._changed:

@@ -100,7 +100,7 @@ def _add_kind(app: FastAPI, kind: str, queue: Queue, limits: Limits) -> None:
 _SUMMARIES = {
     "stylize": "Paint a picture in one pass of a network",
     "optimise": "Render a picture in the style of others by optimisation",
-    "film": "Paint a film in one pass of a network",
+    "film": "Paint a film in one pass of a network, or by optimisation",
 }
 
 

@@ -1,5 +1,7 @@
 """The threads of linear algebra, of which some builds have one whatever is asked for."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -29,6 +31,16 @@ def test_there_is_one_for_a_while():
     assert threads() == {2}
     with pytest.raises(ZeroDivisionError), blas.one_thread():
         raise ZeroDivisionError
+    assert threads() == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_last_of_several_lifts_it():
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(blas.one_thread())
+        second.enter_context(blas.one_thread())
+        first.close()
+        assert threads() == {1}
     assert threads() == {2}
 
 

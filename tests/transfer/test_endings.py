@@ -56,6 +56,15 @@ def test_limits(transfer):
     assert transfer.summary.reason == "the loss no longer falls"
 
 
+def test_what_is_beyond_float32_is_no_result(transfer):
+    options = {"init": "content", "optimizer": "adam"}
+    transfer.transfer_style(WAVE, CONTENT, 64, 1e28, 3, **options)
+    assert transfer.summary.stop is Stop.NOT_FINITE
+    assert transfer.summary.iterations < 3
+    assert np.isfinite(transfer.summary.last_loss)
+    assert np.isfinite(transfer.get_generated()).all()
+
+
 def test_a_run_that_ends_in_a_coarse_scale_says_so(transfer, caplog):
     options = {"length": 144, "n_iter": 6, "init": "content", "scales": "2"}
     transfer.transfer_style(WAVE, CONTENT, time=0.01, **options)

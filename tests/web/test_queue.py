@@ -60,6 +60,24 @@ def test_what_waits_is_cancelled_and_what_runs_is_stopped(queue, worker, submit)
     assert not queue.folder(first).exists()
 
 
+def test_a_full_disk_ends_nothing(queue, submit, monkeypatch):
+    monkeypatch.setattr("styletransfer.web.queue._LOOK_SECONDS", 0.1)
+    save, saved = Store.save, []
+
+    def full(store, job):
+        saved.append(job.state)
+        if len(saved) in (2, 4, 5):
+            raise OSError(28, "No space left on device")
+        save(store, job)
+
+    monkeypatch.setattr(Store, "save", full)
+    first = submit()
+    assert ended(queue, first).state == "failed"
+    assert ended(queue, submit()).state == "done"
+    assert saved == ["queued", "running", "running", "done", "failed", "queued", "running", "done"]
+    assert not queue.cancel("of nobody")
+
+
 def test_a_worker_that_dies_costs_a_try(tmp_path, submit):
     workers = [FakeProcess([GONE]), FakeProcess([GONE]), FakeProcess()]
     started = iter(workers)

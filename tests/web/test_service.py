@@ -7,6 +7,8 @@ import random
 import pytest
 from fastapi.testclient import TestClient
 
+from styletransfer.errors import UsageError
+from styletransfer.web import orders
 from styletransfer.web.access import Rate, Refusal
 from styletransfer.web.limits import Limits
 from styletransfer.web.server import protected
@@ -165,6 +167,13 @@ def test_parameters_that_cannot_be(client, queue, kind, values, words):
     assert not [*queue.folder("x" * 22).parent.iterdir()]
 
 
+def test_stages_make_no_larger_pictures():
+    stage = {"length": 50, "ratio": 1, "n_iter": 1}
+    values = {"length": 100, "stages": [{**stage, "length": 1}, stage]}
+    with pytest.raises(UsageError, match="length makes 5000 pixels; 512 are the most here"):
+        orders.check("optimise", values, {"content": ["a"], "style": ["b"]}, LIMITS)
+
+
 def test_files_that_cannot_be(client):
     def post(kind="stylize", **more):
         return client.post(f"/api/{kind}", files=files(**more))
@@ -263,7 +272,13 @@ def test_only_this_machine_by_its_own_name(client):
 
 
 def test_pages_of_other_servers_may_not_ask(client):
-    for origin in ("https://evil.example", "null", "http://127.0.0.1:80", "http://localhost:7860"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:80",
+        "http://localhost:7860",
+        "x://[",
+    ):
         answer = client.post("/api/stylize", files=files(), headers={"origin": origin})
         refused(answer, 403, "other servers")
         assert "access-control-allow-origin" not in answer.headers

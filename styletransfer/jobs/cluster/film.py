@@ -115,24 +115,26 @@ class _Remote:
     ) -> None:
         self._plan, self._painter = plan, painter
         self._cluster, self._terms = cluster, terms
-        self._most = _MOST
+        self._alone = 0  # frames that are painted one at a time, since one of them may kill workers
 
     def paint(
         self, frames: Sequence[Chosen], start: Start, stopped: Callable[[], bool]
     ) -> Iterator[Made]:
         """Paint frames that follow each other, the first ones at least."""
-        frames = tuple(frames[: self._most])
+        frames = tuple(frames[: 1 if self._alone else _MOST])
         state = None if start.state is None else start.state.to_arrays()
         plan = replace(self._plan, shots=((*start.seen, *frames),))
         machine = self._cluster.machine
         run = Run(plan, frames, start.seen, start.anchor, state, machine, self._terms)
         for done in self._cluster.run(paint, iter([(frames, run)]), stopped):
             if done.error is None:
+                self._alone = max(self._alone - len(frames), 0)
                 yield from self._made(done.answer, (*start.seen, *frames))
-            elif len(frames) > 1:  # one of them kills workers: which one will be seen
-                self._most = 1
+            elif len(frames) > 1:  # which one it was will be seen
+                self._alone = len(frames)
                 yield from self.paint(frames[:1], start, stopped)
             else:
+                self._alone = 0
                 before = start.seen[-1] if start.seen else None
                 yield Made(frames[0], None, 0.0, before, before or frames[0], error=done.error)
 

@@ -35,7 +35,7 @@ class Terms:
     Attributes
     ----------
     versions : mapping of str to str
-        Of what computes a picture, see `fitness.versions`.
+        Of what computes a picture, see `worker.versions`.
     weights : mapping of str to str
         The sha256 of each network's weights, by the name of the network.
     """
