@@ -100,7 +100,8 @@ class Adam:
         state.iteration += 1
         t, (beta1, beta2) = state.iteration, self.betas
         state.first += np.float32(1 - beta1) * (gradient - state.first)
-        state.second += np.float32(1 - beta2) * (gradient * gradient - state.second)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever accepts images looks at them
+            state.second += np.float32(1 - beta2) * (gradient * gradient - state.second)
         correction = np.sqrt(1 - beta2**t) / (1 - beta1**t)
         change = state.first / (np.sqrt(state.second) + np.float32(self.epsilon / span))
         moved = state.image - np.float32(rate * correction) * change
