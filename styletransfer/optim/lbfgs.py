@@ -43,6 +43,9 @@ That is the least step that fits the pair: a curvature is taken which is a mean 
 patterns dominate.
 """
 
+MANY = 0.01
+"""The part of all pixels from which on those that a step takes out of the box are held as well."""
+
 LEAST_CURVATURE = 1e-8
 """The least product of step and gradient difference, as a part of the latter's square."""
 
@@ -194,7 +197,9 @@ class Lbfgs:
 
         Pixels that a step along the gradient, as long as the newest pair suggests, would take out
         of the box go to their bound, which may be where they are. Were only those held that are
-        there already, more would be clipped after the step, which then is not as computed.
+        there already, more would be clipped after the step, which then is not as computed. For the
+        same reason, where the step that is found takes out many others, these are held, too, and
+        the rest is computed anew; once, since a second time gains nothing.
 
         References
         ----------
@@ -214,12 +219,15 @@ class Lbfgs:
         ahead += state.image
         to_bound = self._clip(ahead.copy(), state.shape)
         held = to_bound != ahead
-        direction = _newton(state, ~held, ahead)
-        farthest = _largest(direction)
-        factor = -1.0
-        if farthest > most or (not state.order and farthest > 0):
-            factor = -most / farthest
-        direction *= np.float32(factor)
+        direction = _shortened(_newton(state, ~held, ahead), most, not state.order)
+        np.add(state.image, direction, out=ahead)
+        inside = self._clip(ahead.copy(), state.shape)
+        beyond = inside != ahead
+        beyond &= ~held
+        if np.count_nonzero(beyond) > MANY * beyond.size:
+            held |= beyond
+            np.copyto(to_bound, inside, where=beyond)
+            direction = _shortened(_newton(state, ~held, ahead), most, not state.order)
         to_bound -= state.image
         to_bound *= held
         direction += to_bound
@@ -274,6 +282,13 @@ def _flat(function: Function, shape: Sequence[int]) -> Function:
 def _largest(vector: np.ndarray) -> float:
     """Return the largest magnitude."""
     return float(max(vector.max(), -vector.min()))
+
+
+def _shortened(step: np.ndarray, most: float, first: bool) -> np.ndarray:
+    """Turn a step round, in place; it changes no pixel by more than `most`, the first by that."""
+    farthest = _largest(step)
+    step *= np.float32(-most / farthest if farthest > most or (first and farthest > 0) else -1)
+    return step
 
 
 def _newton(state: State, free: np.ndarray, space: np.ndarray) -> np.ndarray:

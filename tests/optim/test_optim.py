@@ -157,6 +157,35 @@ def test_steps_grow_slowly_where_the_loss_hardly_bends() -> None:
     assert second == pytest.approx(min(lbfgs.MOST_GROWTH * first, 1.4 - first), rel=1e-3)
 
 
+def test_lbfgs_holds_what_its_step_takes_out_of_the_box(monkeypatch) -> None:
+    """Fewer pixels are clipped, and the loss falls faster, where patterns are coupled."""
+    random = np.random.default_rng(0)
+    centre = 4 * random.normal(size=(1, 3, 16, 16)).astype(np.float32)
+
+    def coupled(x: np.ndarray) -> tuple[float, np.ndarray]:
+        apart = x - centre
+        means = apart.mean(axis=(2, 3), keepdims=True)
+        gradient = apart + 30 * means
+        return float(np.vdot(apart, gradient)) / 2, gradient
+
+    lower, upper = np.float32(-1), np.float32(1)
+
+    def clipped_and_loss() -> tuple[int, float]:
+        method, clipped = Lbfgs(lower, upper), 0
+        state = method.start(coupled, np.zeros_like(centre))
+        for _ in range(6):
+            ahead = state.image + method._direction(state)
+            clipped += np.count_nonzero(np.abs(ahead) > 1 + 1e-6)
+            method.step(coupled, state)
+        return clipped, state.loss
+
+    clipped, loss = clipped_and_loss()
+    monkeypatch.setattr(lbfgs, "MANY", 1.0)
+    clipped_before, loss_before = clipped_and_loss()
+    assert 2 * clipped < clipped_before
+    assert loss <= loss_before
+
+
 def test_lbfgs_pixels_near_their_bounds_go_there() -> None:
     """And the others as if those were not there."""
     method = Lbfgs(LOWER, UPPER)
