@@ -46,6 +46,14 @@ patterns dominate.
 MANY = 0.01
 """The part of all pixels from which on those that a step takes out of the box are held as well."""
 
+TOO_FAR = 0.3
+"""The part of a step that must be left after it was shortened, for the history to be kept.
+
+Pairs from where the loss hardly bends suggest steps that are much too long, and go on to do so
+until they are replaced. The first step tells nothing of the kind: at another size all pairs may be
+off by one factor.
+"""
+
 LEAST_CURVATURE = 1e-8
 """The least product of step and gradient difference, as a part of the latter's square."""
 
@@ -175,7 +183,9 @@ class Lbfgs:
         if found is None:
             return Stop.NO_STEP
         image, loss, gradient = found
-        _remember(state, image, gradient)
+        step = _remember(state, image, gradient)
+        if state.iteration and np.dot(step, step) < TOO_FAR**2 * np.dot(direction, direction):
+            del state.order[:-1]
         before = state.loss
         state.image, state.loss, state.gradient = image, loss, gradient
         state.iteration += 1
@@ -329,10 +339,14 @@ def _newton(state: State, free: np.ndarray, space: np.ndarray) -> np.ndarray:
     return found
 
 
-def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> None:
-    """Put the pair of differences into the history, in the oldest one's place if it is full."""
+def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Put the pair of differences into the history, and return the step.
+
+    It takes the oldest one's place if the history is full.
+    """
     m = len(state.vectors) // 2
-    row = state.order.pop(0) if len(state.order) == m else len(state.order)
+    full = len(state.order) == m
+    row = state.order.pop(0) if full else min(set(range(m)) - set(state.order))
     state.order.append(row)
     step, difference = state.vectors[row], state.vectors[m + row]
     np.subtract(image, state.image, out=step)
@@ -343,3 +357,4 @@ def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> None:
     state.energies[row] = metric.energies(difference, state.shape)
     of_step = metric.energies(step, state.shape)
     state.gains = metric.learnt(state.gains, of_step, state.energies[row])
+    return step

@@ -17,7 +17,7 @@ from styletransfer.text import clause
 
 FORMAT = 1
 
-METHOD = 3
+METHOD = 4
 """How frames are painted: raised whenever what goes in is the same and frames look different."""
 
 _LONGEST_LINE = 1 << 16

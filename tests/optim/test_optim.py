@@ -186,6 +186,32 @@ def test_lbfgs_holds_what_its_step_takes_out_of_the_box(monkeypatch) -> None:
     assert loss <= loss_before
 
 
+@pytest.mark.parametrize(("times", "kept"), [(1, 6), (100, 1)])
+def test_lbfgs_forgets_what_led_much_too_far(monkeypatch, times: int, kept: int) -> None:
+    """After a step that had to be cut to a small part, its own pair is all that is left."""
+    method = Lbfgs(np.float32(-9), np.float32(9))
+    centre = np.linspace(-1, 1, 60, dtype=np.float32).reshape(SHAPE)
+
+    def bowl(x: np.ndarray) -> tuple[float, np.ndarray]:
+        apart = x - centre
+        return float(np.sum(apart**4)), 4 * apart**3
+
+    state = method.start(bowl, np.full(SHAPE, 2, np.float32))
+    for _ in range(5):
+        method.step(bowl, state)
+    before = state.image.copy()
+    direction = np.float32(times) * method._direction(state)
+    monkeypatch.setattr(Lbfgs, "_direction", lambda self, state: direction)
+    method.step(bowl, state)
+    assert len(state.order) == kept
+    np.testing.assert_array_equal(state.vectors[state.order[-1]], state.image - before)
+    monkeypatch.undo()
+    for _ in range(8):
+        method.step(bowl, state)
+    assert len(set(state.order)) == min(kept + 8, 8)
+    assert state.loss < bowl(before.reshape(SHAPE))[0] / 10
+
+
 def test_lbfgs_pixels_near_their_bounds_go_there() -> None:
     """And the others as if those were not there."""
     method = Lbfgs(LOWER, UPPER)
@@ -325,7 +351,7 @@ def test_lbfgs_curvature_is_carried_to_another_size() -> None:
 
         return function
 
-    _, coarse = minimise("lbfgs", problem(6, 8, 1), 9, np.zeros((1, 3, 6, 8), np.float32))
+    _, coarse = minimise("lbfgs", problem(6, 8, 1), 14, np.zeros((1, 3, 6, 8), np.float32))
     first = np.zeros((1, 3, 12, 16), np.float32)
     # The loss as a mean over the pixels, or as a sum.
     for weight in (0.25, 1.0):
