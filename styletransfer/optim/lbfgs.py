@@ -348,7 +348,8 @@ def _remember(state: State, image: np.ndarray, gradient: np.ndarray) -> np.ndarr
     full = len(state.order) == m
     row = state.order.pop(0) if full else min(set(range(m)) - set(state.order))
     state.order.append(row)
-    step, difference = state.vectors[row], state.vectors[m + row]
+    step: np.ndarray = state.vectors[row]
+    difference = state.vectors[m + row]
     np.subtract(image, state.image, out=step)
     np.subtract(gradient, state.gradient, out=difference)
     state.products[row] = 0
