@@ -215,7 +215,7 @@ def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--case", nargs=4, default=["vgg16", "cat", "night", "1e4"])
     parser.add_argument("-l", "--length", type=int, default=512)
-    parser.add_argument("--rows", nargs="*", help="parts of the names of the rows to run")
+    parser.add_argument("--rows", nargs="*", help="parts of the names of the rows to run and show")
     parser.add_argument("--store", default=str(ROOT / "benchmarks/time-to-loss.json"))
     parser.add_argument("--limit", type=float, default=240, help="the most seconds of a row")
     parser.add_argument("--plot", help="the image file to draw")
@@ -231,17 +231,22 @@ def main() -> None:
     kept = json.loads(store.read_text()) if store.exists() else {}
     case = " ".join([*given.case, str(given.length)])
     rows = kept.setdefault(case, {})
-    for row in (*OURS, *THEIRS):
-        wanted = given.rows is None or any(part in row for part in given.rows) or row == ORIGINAL
-        if row in rows or not wanted:
+    wanted = [
+        row
+        for row in (*OURS, *THEIRS)
+        if given.rows is None or any(part in row for part in given.rows) or row == ORIGINAL
+    ]
+    for row in wanted:
+        if row in rows:
             continue
         target = 0.0 if row == ORIGINAL else min(loss for _, loss in rows[ORIGINAL])
         rows[row] = measure(given, row, target)
         store.write_text(json.dumps(kept))
     print(machine(given.threads), f"\n\n{case}\n")
-    table(rows)
+    shown = {row: rows[row] for row in wanted}
+    table(shown)
     if given.plot:
-        draw(rows, f"{case} pixels, {given.threads} threads", given.plot)
+        draw(shown, f"{case} pixels, {given.threads} threads", given.plot)
 
 
 if __name__ == "__main__":
