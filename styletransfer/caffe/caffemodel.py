@@ -88,6 +88,11 @@ def read_mean(path: str | PathLike[str]) -> np.ndarray:
     if path.suffix == ".npy":
         check_size(path, MAX_MEAN)
         try:
+            with path.open("rb") as stream:
+                version = np.lib.format.read_magic(stream)
+            if version > (1, 0):
+                # Memory would be taken for as long a header as the file says, up to 4 GB.
+                raise ValueError(f"version {version[0]}, which no plain numbers need")
             # Mapping checks the size in the header against the file's; nothing is unpickled.
             image: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # a damaged header fails in ways that NumPy does not sum up

@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -145,6 +146,20 @@ def test_mean_that_claims_to_be_huge(tmp_path):
     (tmp_path / "m.npy").write_bytes(content.replace(b"(3, 256), }    ", b"(3, 9999999), }"))
     with pytest.raises(NetworkError, match="not a NumPy array"):
         caffe.read_mean(tmp_path / "m.npy")
+
+
+def test_mean_whose_header_claims_to_be_huge(tmp_path):
+    """NumPy's version 2 has 4 bytes for the header's length; it would ask for as much memory."""
+    np.save(tmp_path / "m.npy", np.ones(3))
+    content = (tmp_path / "m.npy").read_bytes()
+    huge = content[:6] + b"\x02\x00" + (2 << 30).to_bytes(4, "little") + content[10:]
+    (tmp_path / "m.npy").write_bytes(huge)
+    tracemalloc.start()
+    with pytest.raises(NetworkError, match="version 2"):
+        caffe.read_mean(tmp_path / "m.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_file_of_very_many_empty_layers_is_refused_before_it_fills_the_memory(tmp_path):
